@@ -1,0 +1,2 @@
+#!/usr/bin/env -S node --conditions=quorate-source
+import '../ctl/src/bin.ts'

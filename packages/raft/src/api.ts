@@ -1,0 +1,106 @@
+/** The face of a running node: what `openRaft` (`driver/driver.ts`) gives to the application. */
+
+import type {
+  ClusterConfig,
+  CoreOptions,
+  CoreStatus,
+  HardState,
+  Index,
+  LogBase,
+  MembershipChange,
+  NodeId,
+  Role,
+  Term
+} from './core/types.ts'
+import type { Clock, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
+
+export interface AbortOptions {
+  readonly signal?: AbortSignal
+}
+
+/** Where a command ended up, and what the state machine said of it on this node. */
+export interface Committed<Result> {
+  readonly index: Index
+  readonly term: Term
+  readonly result: Result
+}
+
+export interface RaftInit<Result> {
+  readonly id: NodeId
+  /** Used only when the storage is empty: the first configuration of a new group, or undefined for a node that waits to be added. */
+  readonly bootstrap?: ClusterConfig
+  readonly options?: Partial<CoreOptions>
+  readonly seed?: number
+}
+
+/** What a node is made of. The node owns none of them except while it runs: `close` closes storage and transport. */
+export interface RaftComponents<Result> {
+  readonly storage: LogStorage
+  readonly snapshots: SnapshotStore
+  readonly transport: Transport
+  readonly stateMachine: StateMachine<Result>
+  readonly clock?: Clock
+  readonly logger?: RaftLogger
+}
+
+export interface RaftLogger {
+  debug(message: string): void
+  info(message: string): void
+  warn(message: string): void
+  error(message: string): void
+}
+
+export interface RaftEvents {
+  role: { role: Role; term: Term; leader: NodeId | undefined }
+  config: { config: ClusterConfig; index: Index; committed: boolean }
+  /** The state machine stands at `index` after a batch. */
+  applied: { index: Index }
+  /** The state was replaced by a snapshot at `index`: whoever mirrors the state must compare it anew. */
+  restored: { index: Index }
+  alarm: { code: string; detail: string }
+  /** The node stopped for good. */
+  halt: { reason: string }
+}
+
+export interface Raft<Result> {
+  readonly id: NodeId
+  /**
+   * Appends a command and answers once it is committed and applied on this node.
+   *
+   * @throws {NotLeaderError} when this node is not the leader; nothing was appended
+   * @throws {ProposalRefusedError} when it was not appended for another reason
+   * @throws {ProposalLostError} when it was appended and replaced by another leader's entry: it will never be applied
+   * @throws {OutcomeUnknownError} when the signal aborts, or the node stops, before the outcome is known
+   */
+  propose(command: Uint8Array, options?: AbortOptions): Promise<Committed<Result>>
+  /** The same for many, appended together: all or none. Answers when the last is applied. */
+  proposeMany(commands: readonly Uint8Array[], options?: AbortOptions): Promise<readonly Committed<Result>[]>
+  /**
+   * Answers once the local state holds every write acknowledged before the call, on any node (ReadIndex).
+   *
+   * @returns the applied index that satisfies it
+   * @throws {ReadUnavailableError} when no leader confirmed it before the signal aborted
+   */
+  readBarrier(options?: AbortOptions): Promise<Index>
+  /** Answers once the local state stands at or past `index`. */
+  waitApplied(index: Index, options?: AbortOptions): Promise<void>
+  /** Changes the membership through a joint configuration; answers once the final configuration is committed. Leader only. Errors as of `propose`. */
+  changeMembers(change: MembershipChange, options?: AbortOptions): Promise<void>
+  /** Hands leadership over; answers once another node leads. Leader only. */
+  transferLeadership(to?: NodeId, options?: AbortOptions): Promise<void>
+  status(): CoreStatus
+  /** Calls `listener` at each event until the result is called. */
+  on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void
+  /** Makes the state durable and compacts the log as far as its bounds allow. Done from time to time by itself. */
+  checkpoint(): Promise<void>
+  /** Stops; a leader hands over first if it can do so within `handOverMs`. @default 0: does not hand over */
+  close(options?: { handOverMs?: number }): Promise<void>
+}
+
+/** What the log on disk says, for a look from outside before the node starts. */
+export interface StoredGroup {
+  readonly hardState: HardState
+  readonly base: LogBase
+  readonly lastIndex: Index
+  readonly config: ClusterConfig
+}
