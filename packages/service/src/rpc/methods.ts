@@ -1,0 +1,175 @@
+/**
+ * Every call that one peer can make to another, and who may make it: the whole table on one page. A method that is not here does
+ * not exist. Requests and answers are CBOR, checked against the schemas below on arrival, at both ends.
+ *
+ * `open`: any peer that holds the cluster's secret, since a joiner is not a member yet. `member`: members of the configuration in force.
+ */
+
+import { z } from 'zod'
+
+export type TrustLevel = 'open' | 'member'
+
+const peerId = z.string().min(1).max(128)
+const cid = z.string().min(1).max(256)
+const multiaddrs = z.array(z.string().max(1024)).max(256)
+const nothing = z.null()
+
+const pinInfo = z.object({
+  cid,
+  name: z.string(),
+  peer: peerId,
+  allocations: z.array(peerId),
+  origins: z.array(z.string()),
+  createdMs: z.number(),
+  metadata: z.record(z.string(), z.string()),
+  peername: z.string(),
+  ipfsPeerId: z.string().optional(),
+  ipfsPeerAddresses: z.array(z.string()),
+  status: z.enum([
+    'undefined',
+    'cluster_error',
+    'pin_error',
+    'unpin_error',
+    'pinned',
+    'pinning',
+    'unpinning',
+    'unpinned',
+    'remote',
+    'pin_queued',
+    'unpin_queued',
+    'sharded',
+    'unexpectedly_unpinned'
+  ]),
+  timestampMs: z.number(),
+  error: z.string(),
+  attemptCount: z.number(),
+  priorityPin: z.boolean()
+})
+
+const ipfsId = z.object({ id: z.string().optional(), addresses: z.array(z.string()), error: z.string() })
+
+const peerInfo = z.object({
+  id: peerId,
+  addresses: z.array(z.string()),
+  clusterPeers: z.array(peerId),
+  clusterPeersAddresses: z.array(z.string()),
+  version: z.string(),
+  commit: z.string(),
+  rpcProtocolVersion: z.string(),
+  error: z.string(),
+  ipfs: ipfsId,
+  peername: z.string()
+})
+
+const metric = z.object({
+  name: z.string().min(1).max(128),
+  value: z.string().max(64 * 1024),
+  weight: z.number(),
+  partitionable: z.boolean(),
+  valid: z.boolean(),
+  ttlMs: z.number().int().positive()
+})
+
+const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
+
+/** An answer that comes as one value, or as many. */
+interface MethodShape<Request extends z.ZodType, Response extends z.ZodType, Kind extends 'unary' | 'stream'> {
+  readonly trust: TrustLevel
+  readonly kind: Kind
+  readonly request: Request
+  readonly response: Response
+}
+
+const unary = <Q extends z.ZodType, S extends z.ZodType>(
+  trust: TrustLevel,
+  request: Q,
+  response: S
+): MethodShape<Q, S, 'unary'> => ({
+  trust,
+  kind: 'unary',
+  request,
+  response
+})
+
+const stream = <Q extends z.ZodType, S extends z.ZodType>(
+  trust: TrustLevel,
+  request: Q,
+  response: S
+): MethodShape<Q, S, 'stream'> => ({
+  trust,
+  kind: 'stream',
+  request,
+  response
+})
+
+export const rpcMethods = {
+  /** Who are you? */
+  'Peer.info': unary('open', nothing, peerInfo),
+  /** Which of my connections with you belong to another process? Answers their addresses: two daemons run with one identity. */
+  'Peer.twins': unary('open', z.object({ session: z.string().length(32) }), z.object({ addresses: multiaddrs })),
+  /** Which process are you? A random 16 bytes in hex, new at each start. */
+  'Peer.session': unary('open', nothing, z.object({ session: z.string() })),
+  /** Am I a member of your cluster, going by your configuration in force? */
+  'Cluster.membership': unary(
+    'open',
+    nothing,
+    z.object({
+      clusterId: z.string(),
+      /** Whether a leader confirmed this just now; otherwise it is what the peer last knew. */
+      confirmed: z.boolean(),
+      member: z.boolean(),
+      peers: z.array(member)
+    })
+  ),
+  /** Make me a member. Resolves once the configuration that holds the caller as a learner is committed. */
+  'Cluster.join': unary(
+    'open',
+    z.object({
+      peername: z.string().max(256),
+      addresses: multiaddrs,
+      /** The cluster that the joiner has data of, if any. */
+      clusterId: z.string().max(128).optional()
+    }),
+    z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
+  ),
+  /** The same, passed on to the leader on behalf of `peer`. */
+  'Consensus.join': unary(
+    'member',
+    z.object({
+      peer: peerId,
+      peername: z.string().max(256),
+      addresses: multiaddrs,
+      clusterId: z.string().max(128).optional()
+    }),
+    z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
+  ),
+  /** Append an operation (`state/ops.ts`); only the leader does it. Answers where it stands and what came of it. */
+  'Consensus.propose': unary(
+    'member',
+    z.object({ op: z.instanceof(Uint8Array) }),
+    z.object({ index: z.number().int().nonnegative(), result: z.unknown() })
+  ),
+  'Consensus.addPeer': unary('member', z.object({ peer: peerId }), nothing),
+  'Consensus.removePeer': unary('member', z.object({ peer: peerId }), nothing),
+  'Tracker.status': unary('member', z.object({ cid }), pinInfo),
+  'Tracker.statusAll': stream(
+    'member',
+    z.object({ filter: z.array(pinInfo.shape.status).optional() }),
+    z.array(pinInfo)
+  ),
+  'Tracker.recover': unary('member', z.object({ cid }), pinInfo),
+  'Tracker.recoverAll': stream('member', nothing, z.array(pinInfo)),
+  /** What the caller measures of itself. */
+  'Monitor.push': unary('member', z.object({ metrics: z.array(metric).max(64) }), nothing),
+  'Ipfs.repoGc': stream('member', nothing, z.array(z.object({ cid })))
+} as const
+
+export type RpcMethods = typeof rpcMethods
+export type RpcMethod = keyof RpcMethods
+export type RpcRequest<M extends RpcMethod> = z.infer<RpcMethods[M]['request']>
+export type RpcResponse<M extends RpcMethod> = z.infer<RpcMethods[M]['response']>
+export type UnaryMethod = { [M in RpcMethod]: RpcMethods[M]['kind'] extends 'unary' ? M : never }[RpcMethod]
+export type StreamMethod = Exclude<RpcMethod, UnaryMethod>
+
+/** Rows of a streamed answer go in arrays of at most this many, so that one frame carries many. */
+export const ROWS_PER_FRAME = 200
