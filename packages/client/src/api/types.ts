@@ -145,3 +145,31 @@ export interface AddOptions extends PinOptions {
   readonly nocopy: boolean
   readonly noPin: boolean
 }
+
+export interface VersionInfo {
+  readonly version: string
+}
+
+/** One key that a garbage collection removed, or failed to. */
+export interface RepoGcKey {
+  /** Undefined when the failure concerns no key in particular. */
+  readonly key: CidString | undefined
+  /** Why it could not be removed; empty when it was. */
+  readonly error: string
+}
+
+/** What one peer's garbage collection did. */
+export interface RepoGc {
+  readonly peer: PeerIdString
+  readonly peername: string
+  readonly keys: readonly RepoGcKey[]
+  /** Why the whole of it failed; empty when it ran. */
+  readonly error: string
+}
+
+export interface GlobalRepoGc {
+  readonly peerMap: Readonly<Record<PeerIdString, RepoGc>>
+}
+
+/** How fresh the answer to a read of one pin has to be; see `docs/errors.md` for what happens without a quorum. */
+export type Consistency = 'default' | 'linearizable' | 'local'
