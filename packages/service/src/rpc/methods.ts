@@ -70,6 +70,8 @@ const metric = z.object({
   ttlMs: z.number().int().positive()
 })
 
+const twin = z.object({ session: z.string().regex(/^[0-9a-f]{32}$/), address: z.string().max(1024) })
+
 const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
 
 /** An answer that comes as one value, or as many. */
@@ -105,10 +107,12 @@ const stream = <Q extends z.ZodType, S extends z.ZodType>(
 export const rpcMethods = {
   /** Who are you? */
   'Peer.info': unary('open', nothing, peerInfo),
-  /** Which of my connections with you belong to another process? Answers their addresses: two daemons run with one identity. */
-  'Peer.twins': unary('open', z.object({ session: z.string().length(32) }), z.object({ addresses: multiaddrs })),
-  /** Which process are you? A random 16 bytes in hex, new at each start. */
-  'Peer.session': unary('open', nothing, z.object({ session: z.string() })),
+  /** Which of our connections lead to another process with my identity? (`cluster-host/sessions.ts`) */
+  'Peer.twins': unary(
+    'open',
+    z.object({ session: z.string().regex(/^[0-9a-f]{32}$/) }),
+    z.object({ twins: z.array(twin).max(64) })
+  ),
   /** Am I a member of your cluster, going by your configuration in force? */
   'Cluster.membership': unary(
     'open',
@@ -146,7 +150,7 @@ export const rpcMethods = {
   /** Append an operation (`state/ops.ts`); only the leader does it. Answers where it stands and what came of it. */
   'Consensus.propose': unary(
     'member',
-    z.object({ op: z.instanceof(Uint8Array) }),
+    z.object({ op: z.custom<Uint8Array>((value) => value instanceof Uint8Array) }),
     z.object({ index: z.number().int().nonnegative(), result: z.unknown() })
   ),
   'Consensus.addPeer': unary('member', z.object({ peer: peerId }), nothing),

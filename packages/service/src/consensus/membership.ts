@@ -1,0 +1,184 @@
+/**
+ * Who is a member: joining, promotion, removal. Runs on every peer and acts on the leader.
+ *
+ * A joiner becomes a learner first and a voter once it has caught up (dissertation §4.2.1), so that adding a peer that is slow or
+ * out of reach never costs a quorum. The leader promotes by itself, whichever leader that is by then. A peer that comes back
+ * without its data is taken out before it is let in again, so that it never votes as the one that it was.
+ *
+ * `raft-consensus.ts` forwards to the leader; `daemon/join.ts` is the joiner's side.
+ */
+
+import type { MultiaddrString, PeerIdString } from '@quorate/client/api'
+import type { MembershipChange, Raft } from '@quorate/raft'
+import { LastPeerError } from '../errors.ts'
+import type { AbortOptions, Logger } from '../ports.ts'
+import { encodeOperation, type OpResult, type PeerRecord } from '../state/ops.ts'
+
+/** How often the leader looks whether a learner has caught up. */
+const PROMOTION_INTERVAL_MS = 100
+/** A learner this close to the leader's log has caught up: a voter could not be told from it. */
+const PROMOTION_LAG_ENTRIES = 1_000
+/** A learner not heard of for this long is not promoted. */
+const PROMOTION_CONTACT_MS = 1_000
+
+export interface MembershipComponents {
+  readonly raft: Raft<OpResult>
+  readonly logger: Logger
+  /** The replicated records of all members. */
+  readonly records: () => readonly PeerRecord[]
+}
+
+export interface JoinRequest {
+  readonly peer: PeerIdString
+  readonly peername: string
+  readonly addresses: readonly MultiaddrString[]
+  /** The cluster that the joiner has data of. */
+  readonly clusterId?: string | undefined
+}
+
+export interface JoinAnswer {
+  readonly clusterId: string
+  /** The joiner has its data and is a member already: nothing was done. */
+  readonly alreadyMember: boolean
+  readonly peers: { id: string; peername: string; addresses: string[] }[]
+}
+
+const without = (list: readonly string[], peer: string): string[] => list.filter((id) => id !== peer)
+
+export class Membership {
+  private readonly raft: Raft<OpResult>
+  private readonly logger: Logger
+  private readonly records: () => readonly PeerRecord[]
+  private readonly clusterId: string
+  private timer: NodeJS.Timeout | undefined
+  private promoting = false
+  /** Changes are made one at a time: each is computed from the configuration that the one before left. */
+  private queue: Promise<unknown> = Promise.resolve()
+
+  constructor(components: MembershipComponents, clusterId: string) {
+    this.raft = components.raft
+    this.logger = components.logger
+    this.records = components.records
+    this.clusterId = clusterId
+  }
+
+  start(): void {
+    this.timer = setInterval(() => void this.promote(), PROMOTION_INTERVAL_MS)
+    this.timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.timer)
+  }
+
+  /** Leader only: makes the caller a learner, and answers once that is committed. */
+  async join(request: JoinRequest, options: AbortOptions = {}): Promise<JoinAnswer> {
+    await this.raft.readBarrier(options)
+    const { voters, learners } = this.raft.status().config
+    const isMember = voters.includes(request.peer) || learners.includes(request.peer)
+    const alreadyMember = isMember && request.clusterId === this.clusterId
+    if (!alreadyMember) {
+      if (isMember) {
+        this.logger.warn(
+          { peer: request.peer },
+          'a member asks to join without its data: it is taken out first, then let in anew'
+        )
+        await this.removePeer(request.peer, options)
+      }
+      await this.propose({ peerId: request.peer, peername: request.peername, addresses: request.addresses }, options)
+      await this.addLearner(request.peer, options)
+      this.logger.info(
+        { peer: request.peer, peername: request.peername },
+        'a peer joins: it is a learner until it has caught up'
+      )
+    }
+    return { clusterId: this.clusterId, alreadyMember, peers: this.members() }
+  }
+
+  /** Leader only: the same for a peer whose addresses are known otherwise; promotion follows. */
+  async addPeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
+    const { voters, learners } = this.raft.status().config
+    if (!voters.includes(peer) && !learners.includes(peer)) await this.addLearner(peer, options)
+  }
+
+  /**
+   * Leader only. No-op for a stranger.
+   * @throws {LastPeerError}
+   */
+  async removePeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
+    await this.change(options, ({ voters, learners }) => {
+      if (!voters.includes(peer) && !learners.includes(peer)) return undefined
+      if (voters.length === 1 && voters[0] === peer) throw new LastPeerError()
+      return { voters: without(voters, peer), learners: without(learners, peer) }
+    })
+    if (this.raft.status().role !== 'leader') return
+    await this.raft.propose(encodeOperation({ kind: 'peer-forget', peerId: peer }), options).catch((error: unknown) => {
+      this.logger.warn({ peer, error: String(error) }, 'the peer is removed, its address record is not')
+    })
+  }
+
+  /** All members with what is known of them. */
+  members(): { id: string; peername: string; addresses: string[] }[] {
+    const { voters, outgoing, learners } = this.raft.status().config
+    const records = new Map(this.records().map((record) => [record.peerId, record]))
+    return [...new Set([...voters, ...outgoing, ...learners])].sort().map((id) => {
+      const record = records.get(id)
+      return { id, peername: record?.peername ?? '', addresses: [...(record?.addresses ?? [])] }
+    })
+  }
+
+  private async addLearner(peer: PeerIdString, options: AbortOptions): Promise<void> {
+    await this.change(options, ({ voters, learners }) =>
+      voters.includes(peer) || learners.includes(peer)
+        ? undefined
+        : { voters: [...voters], learners: [...learners, peer].sort() }
+    )
+  }
+
+  private async propose(record: PeerRecord, options: AbortOptions): Promise<void> {
+    await this.raft.propose(encodeOperation({ kind: 'peer-record', record }), options)
+  }
+
+  /** Makes one change after those before it; `next` may say that there is nothing to do. */
+  private change(
+    options: AbortOptions,
+    next: (config: MembershipChange) => MembershipChange | undefined
+  ): Promise<void> {
+    const run = async (): Promise<void> => {
+      options.signal?.throwIfAborted()
+      const { voters, learners } = this.raft.status().config
+      const target = next({ voters, learners })
+      if (target !== undefined) await this.raft.changeMembers(target, options)
+    }
+    const done = this.queue.then(run, run)
+    this.queue = done.catch(() => undefined)
+    return done
+  }
+
+  /** Makes voters of the learners that have caught up. */
+  private async promote(): Promise<void> {
+    const status = this.raft.status()
+    if (this.promoting || status.role !== 'leader' || status.config.outgoing.length > 0) return
+    const ready = status.peers.find(
+      (peer) =>
+        !peer.voter &&
+        peer.state === 'replicate' &&
+        status.lastIndex - peer.matchIndex < PROMOTION_LAG_ENTRIES &&
+        peer.lastContactAgoMs < PROMOTION_CONTACT_MS
+    )
+    if (ready === undefined) return
+    this.promoting = true
+    try {
+      await this.change({ signal: AbortSignal.timeout(10_000) }, ({ voters, learners }) =>
+        learners.includes(ready.id)
+          ? { voters: [...voters, ready.id].sort(), learners: without(learners, ready.id) }
+          : undefined
+      )
+      this.logger.info({ peer: ready.id }, 'a learner has caught up and votes now')
+    } catch (error) {
+      this.logger.debug({ peer: ready.id, error: String(error) }, 'a learner could not be made a voter yet')
+    } finally {
+      this.promoting = false
+    }
+  }
+}

@@ -1,0 +1,186 @@
+/**
+ * Agreement on the pinset over `@quorate/raft` (step 5 of `docs/life-of-a-pin.md`): takes an operation at any peer, finds the leader,
+ * and answers once the entry is committed and applied on this peer, so that whoever wrote here reads here what it wrote.
+ *
+ * `cluster-peer.ts` calls it; membership is in `membership.ts`. A write is tried again across changes of leader until its deadline:
+ * pins replace and unpins remove, so that doing one twice is doing it once.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { CidString, PeerIdString, Pin } from '@quorate/client/api'
+import type { Raft } from '@quorate/raft'
+import { ConsensusUnavailableError, PinNotFoundError } from '../errors.ts'
+import type { AbortOptions, Consensus, Logger } from '../ports.ts'
+import type { PeerRpc } from '../rpc/peer-rpc.ts'
+import { encodeOperation, type Operation, type OpResult } from '../state/ops.ts'
+import type { Membership } from './membership.ts'
+import { describeQuorum } from './quorum-report.ts'
+
+/** Between tries while there is no leader, or the one known does not answer. */
+const RETRY_FIRST_MS = 10
+const RETRY_LONGEST_MS = 250
+
+export interface RaftConsensusComponents {
+  readonly raft: Raft<OpResult>
+  readonly rpc: PeerRpc
+  readonly membership: Membership
+  readonly logger: Logger
+  /** Members there is a connection to, this peer included. */
+  readonly connected: () => ReadonlySet<PeerIdString>
+}
+
+export interface RaftConsensusInit {
+  readonly id: PeerIdString
+  /** How long a write looks for a leader, from `raft.wait_for_leader_timeout`. */
+  readonly waitForLeaderTimeoutMs: number
+}
+
+/** What went wrong with one try, for the next. */
+type Verdict = 'try-again' | 'outcome-unknown' | 'final'
+
+/** By name and code, since the error may have come over the network or from another copy of a package. */
+export function judgeFailure(error: unknown): Verdict {
+  if (!(error instanceof Error)) return 'final'
+  const { code, remoteName, reason } = error as Error & { code?: unknown; remoteName?: unknown; reason?: unknown }
+  switch (error.name === 'RpcRemoteError' ? remoteName : error.name) {
+    case 'NotLeaderError':
+    case 'ProposalLostError':
+    case 'ConsensusUnavailableError':
+      return 'try-again'
+    case 'ProposalRefusedError':
+      return (error.name === 'RpcRemoteError' ? code : reason) === 'too-large' ? 'final' : 'try-again'
+    case 'RpcUnreachableError':
+      return code === 'dial-failed' ? 'try-again' : 'outcome-unknown'
+    case 'RpcRefusedError':
+      return code === 'too-large' ? 'final' : 'try-again'
+    case 'RpcTimeoutError':
+    case 'OutcomeUnknownError':
+      return 'outcome-unknown'
+    default:
+      return 'final'
+  }
+}
+
+export class RaftConsensus implements Consensus {
+  private readonly components: RaftConsensusComponents
+  private readonly init: RaftConsensusInit
+
+  constructor(components: RaftConsensusComponents, init: RaftConsensusInit) {
+    this.components = components
+    this.init = init
+    components.rpc.handle('Consensus.propose', async ({ op }, { signal }) => {
+      const { index, result } = await components.raft.propose(op, { signal })
+      return { index, result }
+    })
+  }
+
+  async logPin(pin: Pin, options: AbortOptions = {}): Promise<void> {
+    const { result } = await this.commit({ kind: 'pin', pin }, options)
+    if (!result.ok) throw new Error(`Cannot pin ${pin.cid}: ${result.message}`)
+  }
+
+  async logUnpin(cid: CidString, options: AbortOptions = {}): Promise<Pin> {
+    const { result } = await this.commit({ kind: 'unpin', cid }, options)
+    if (result.ok && result.kind === 'unpin') return result.pin
+    if (!result.ok && result.code === 'PIN_NOT_FOUND') throw new PinNotFoundError(cid)
+    throw new Error(`Cannot unpin ${cid}: ${result.ok ? 'the operation was applied as another' : result.message}`)
+  }
+
+  addPeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
+    return this.withLeader('add a peer', options, async (leader, signal) => {
+      if (leader === this.init.id) await this.components.membership.addPeer(peer, { signal })
+      else await this.components.rpc.call(leader, 'Consensus.addPeer', { peer }, { signal })
+    })
+  }
+
+  removePeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
+    return this.withLeader('remove a peer', options, async (leader, signal) => {
+      if (leader === this.init.id) await this.components.membership.removePeer(peer, { signal })
+      else await this.components.rpc.call(leader, 'Consensus.removePeer', { peer }, { signal })
+    })
+  }
+
+  peers(): readonly PeerIdString[] {
+    const { voters, outgoing, learners } = this.components.raft.status().config
+    return [...new Set([...voters, ...outgoing, ...learners])].sort()
+  }
+
+  leader(): PeerIdString | undefined {
+    return this.components.raft.status().leader
+  }
+
+  async readBarrier(options: AbortOptions = {}): Promise<void> {
+    try {
+      await this.components.raft.readBarrier(options)
+    } catch (error) {
+      throw new ConsensusUnavailableError(`Cannot confirm a read: ${this.quorum()}`, 'not-done', { cause: error })
+    }
+  }
+
+  /** Who is there and how many it takes, in plain words. */
+  quorum(): string {
+    return describeQuorum(this.components.raft.status().config, this.components.connected())
+  }
+
+  /** Proposes at the leader and waits until the entry is applied here. Also for the peer's own records. */
+  async commit(operation: Operation, options: AbortOptions = {}): Promise<{ index: number; result: OpResult }> {
+    const op = encodeOperation(operation)
+    const { raft, rpc } = this.components
+    return await this.withLeader('commit', options, async (leader, signal) => {
+      if (leader === this.init.id) return await raft.propose(op, { signal })
+      const answer = await rpc.call(leader, 'Consensus.propose', { op }, { signal })
+      await raft.waitApplied(answer.index, { signal })
+      return { index: answer.index, result: answer.result as OpResult }
+    })
+  }
+
+  /**
+   * Runs `action` with the leader, again and again while the leader changes or does not answer, until the deadline.
+   *
+   * @throws {ConsensusUnavailableError} at the deadline
+   */
+  async withLeader<T>(
+    what: string,
+    options: AbortOptions,
+    action: (leader: PeerIdString, signal: AbortSignal) => Promise<T>
+  ): Promise<T> {
+    const deadline = AbortSignal.timeout(this.init.waitForLeaderTimeoutMs)
+    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal])
+    let outcome: 'not-done' | 'unknown' = 'not-done'
+    let cause: unknown
+    let pauseMs = RETRY_FIRST_MS
+    while (!signal.aborted) {
+      const leader = this.leader()
+      if (leader !== undefined) {
+        try {
+          return await action(leader, signal)
+        } catch (error) {
+          const verdict = judgeFailure(error)
+          if (verdict === 'final' && !signal.aborted) throw error
+          if (verdict === 'outcome-unknown') outcome = 'unknown'
+          cause = error
+        }
+      }
+      await this.pauseOrNewLeader(pauseMs, signal)
+      pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)
+    }
+    if (options.signal?.aborted === true) throw options.signal.reason
+    throw new ConsensusUnavailableError(
+      `Cannot ${what}: timed out waiting for leader after ${this.init.waitForLeaderTimeoutMs} ms. ${this.quorum()}` +
+        (cause instanceof Error ? ` The last try ended with: ${cause.message}` : ''),
+      outcome,
+      { cause }
+    )
+  }
+
+  /** Waits a little, less if a leader comes up meanwhile. */
+  private async pauseOrNewLeader(pauseMs: number, signal: AbortSignal): Promise<void> {
+    const before = this.leader()
+    const woken = new AbortController()
+    const off = this.components.raft.on('role', ({ leader }) => {
+      if (leader !== undefined && leader !== before) woken.abort()
+    })
+    await delay(pauseMs, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined)
+    off()
+  }
+}

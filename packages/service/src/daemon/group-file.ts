@@ -1,0 +1,90 @@
+/**
+ * What this peer knows of the cluster it belongs to, outside of consensus. Two small files:
+ *
+ * - `raft/group.json` lies with the consensus data and says which cluster it is of, and which incarnation of this peer wrote it.
+ *   It moves aside together with the data.
+ * - `membership.json` lies beside it and stays: a peer that was a member, and finds its consensus data gone, or was removed, must
+ *   not form a cluster of its own at its next plain start (`plan.ts` decides).
+ *
+ * Both are replaced atomically and synced.
+ */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { StartError } from '../errors.ts'
+
+const groupSchema = z.object({ clusterId: z.string().min(1).max(128), incarnation: z.string().regex(/^[0-9a-f]{32}$/) })
+const membershipSchema = z.object({ clusterId: z.string().min(1).max(128), state: z.enum(['member', 'removed']) })
+
+/** Which cluster the consensus data is of, and a random name for this life of the data folder. */
+export type Group = z.infer<typeof groupSchema>
+/** What this peer was when it last knew. */
+export type MembershipRecord = z.infer<typeof membershipSchema>
+
+const GROUP_FILE = 'group.json'
+const MEMBERSHIP_FILE = 'membership.json'
+
+/** A new cluster of one peer that grows by joins. */
+export const randomClusterId = (): string => randomBytes(16).toString('hex')
+
+/** The cluster that a fixed peerset makes: all its peers come to the same name by themselves. */
+export function clusterIdOfPeerset(peers: readonly string[]): string {
+  return createHash('sha256')
+    .update('quorate peerset\n')
+    .update([...peers].sort().join('\n'))
+    .digest('hex')
+    .slice(0, 32)
+}
+
+export const newGroup = (clusterId: string): Group => ({ clusterId, incarnation: randomBytes(16).toString('hex') })
+
+export const readGroup = (raftFolder: string): Promise<Group | undefined> =>
+  readChecked(join(raftFolder, GROUP_FILE), groupSchema)
+
+export const writeGroup = (raftFolder: string, group: Group): Promise<void> =>
+  writeDurably(join(raftFolder, GROUP_FILE), group)
+
+export const readMembership = (folder: string): Promise<MembershipRecord | undefined> =>
+  readChecked(join(folder, MEMBERSHIP_FILE), membershipSchema)
+
+export const writeMembership = (folder: string, record: MembershipRecord): Promise<void> =>
+  writeDurably(join(folder, MEMBERSHIP_FILE), record)
+
+async function readChecked<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new StartError(`Cannot read ${path}: ${String(error)}`, { cause: error })
+  }
+  try {
+    return schema.parse(JSON.parse(text))
+  } catch (error) {
+    throw new StartError(`Cannot use ${path}: it is not what this program wrote there (${String(error)})`, {
+      cause: error
+    })
+  }
+}
+
+async function writeDurably(path: string, value: object): Promise<void> {
+  const folder = dirname(path)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const temporary = `${path}.new`
+  const file = await open(temporary, 'w', 0o600)
+  try {
+    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  const parent = await open(folder, 'r')
+  try {
+    await parent.sync()
+  } finally {
+    await parent.close()
+  }
+}

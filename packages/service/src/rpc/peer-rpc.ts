@@ -1,0 +1,154 @@
+/**
+ * Calls between peers, typed by the table in `methods.ts`: the one place where names, schemas and trust levels meet the bytes of
+ * `@quorate/wire`. `consensus/`, `cluster-peer.ts`, `monitor/` and `daemon/` call and answer through it.
+ */
+
+import { createRpc, type RpcEndpoint, RpcRefusedError } from '@quorate/wire'
+import { decode, encode } from 'cborg'
+import type { ClusterHost } from '../cluster-host/host.ts'
+import type { AbortOptions, Logger } from '../ports.ts'
+import {
+  ROWS_PER_FRAME,
+  type RpcMethod,
+  type RpcRequest,
+  type RpcResponse,
+  rpcMethods,
+  type StreamMethod,
+  type UnaryMethod
+} from './methods.ts'
+
+export const RPC_PROTOCOL = '/quorate/rpc/1'
+
+/** A peer sent a request or an answer that is not of the method's form. */
+export class MalformedRpcError extends Error {
+  static override readonly name = 'MalformedRpcError'
+  override readonly name = 'MalformedRpcError'
+}
+
+export interface CallContext {
+  /** The authenticated peer ID of the caller. */
+  readonly peer: string
+  readonly signal: AbortSignal
+}
+
+export interface CallOptions extends AbortOptions {
+  readonly timeoutMs?: number
+}
+
+export interface PeerRpcInit {
+  readonly libp2p: ClusterHost
+  readonly logger: Logger
+  /** Whether the caller is a member of the configuration in force. */
+  readonly isMember: (peer: string) => boolean
+}
+
+const isUnknownMethod = (method: string): boolean => !Object.hasOwn(rpcMethods, method)
+
+/** Decodes and checks; undefined members of CBOR maps are left out so that optional means absent. */
+function read<M extends RpcMethod, Part extends 'request' | 'response'>(
+  method: M,
+  part: Part,
+  bytes: Uint8Array,
+  from: string
+): Part extends 'request' ? RpcRequest<M> : RpcResponse<M> {
+  let value: unknown
+  try {
+    value = decode(bytes)
+  } catch (error) {
+    throw new MalformedRpcError(`Peer ${from} sent a ${part} of ${method} that is not CBOR: ${String(error)}`, {
+      cause: error
+    })
+  }
+  const checked = rpcMethods[method][part].safeParse(value)
+  if (!checked.success) {
+    throw new MalformedRpcError(`Peer ${from} sent a malformed ${part} of ${method}: ${checked.error.message}`)
+  }
+  return checked.data as Part extends 'request' ? RpcRequest<M> : RpcResponse<M>
+}
+
+/** `undefined` has no place in CBOR maps that other implementations read: absent means absent. */
+const write = (value: unknown): Uint8Array => encode(value, { ignoreUndefinedProperties: true })
+
+export class PeerRpc {
+  private readonly endpoint: RpcEndpoint
+
+  constructor(init: PeerRpcInit) {
+    this.endpoint = createRpc({
+      libp2p: init.libp2p,
+      protocol: RPC_PROTOCOL,
+      authorize: (peer, method) => {
+        if (isUnknownMethod(method)) return `there is no method ${method}`
+        return rpcMethods[method as RpcMethod].trust === 'open' || init.isMember(peer)
+          ? undefined
+          : `${method} is for members of the cluster, and ${peer} is not one`
+      },
+      logger: init.logger
+    })
+  }
+
+  async start(): Promise<void> {
+    await this.endpoint.start()
+  }
+
+  async stop(): Promise<void> {
+    await this.endpoint.stop()
+  }
+
+  /** Answers a method; once for each method, before `start`. */
+  handle<M extends UnaryMethod>(
+    method: M,
+    handler: (request: RpcRequest<M>, context: CallContext) => Promise<RpcResponse<M>>
+  ): void {
+    this.endpoint.handle(method, async (bytes, { peer, signal }) =>
+      write(await handler(read(method, 'request', bytes, peer), { peer, signal }))
+    )
+  }
+
+  /** Answers a method whose answer is rows; they are sent in frames of many. */
+  handleStream<M extends StreamMethod>(
+    method: M,
+    handler: (request: RpcRequest<M>, context: CallContext) => AsyncIterable<RpcResponse<M>[number]>
+  ): void {
+    this.endpoint.handle(method, async (bytes, { peer, signal }) => {
+      const rows = handler(read(method, 'request', bytes, peer), { peer, signal })
+      return (async function* () {
+        let frame: unknown[] = []
+        for await (const row of rows) {
+          frame.push(row)
+          if (frame.length < ROWS_PER_FRAME) continue
+          yield write(frame)
+          frame = []
+        }
+        if (frame.length > 0) yield write(frame)
+      })()
+    })
+  }
+
+  /**
+   * Calls a peer and waits for its answer.
+   *
+   * @throws {RpcUnreachableError | RpcTimeoutError | RpcRefusedError | RpcRemoteError | MalformedRpcError}
+   */
+  async call<M extends UnaryMethod>(
+    peer: string,
+    method: M,
+    request: RpcRequest<M>,
+    options: CallOptions = {}
+  ): Promise<RpcResponse<M>> {
+    return read(method, 'response', await this.endpoint.call(peer, method, write(request), options), peer)
+  }
+
+  /** Calls a peer and yields the rows of its answer as they come. Errors as of `call`. */
+  async *stream<M extends StreamMethod>(
+    peer: string,
+    method: M,
+    request: RpcRequest<M>,
+    options: CallOptions = {}
+  ): AsyncIterable<RpcResponse<M>[number]> {
+    for await (const frame of this.endpoint.stream(peer, method, write(request), options)) {
+      yield* read(method, 'response', frame, peer)
+    }
+  }
+}
+
+export { RpcRefusedError }
