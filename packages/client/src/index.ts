@@ -5,3 +5,16 @@
  */
 
 export * from './api/index.ts'
+export {
+  type AbortOptions,
+  type AddCallOptions,
+  type LocalOptions,
+  QuorateClient,
+  type QuorateClientInit,
+  type StatusAllOptions
+} from './client.ts'
+export { type ClientOptions, createClient } from './create-client.ts'
+export { ClientConfigError } from './endpoint.ts'
+export type { AddContent, AddSource } from './multipart.ts'
+export { type BodyPart, type Endpoint, RequestTimeoutError, type Transport, TransportError } from './transport.ts'
+export * from './wait.ts'
