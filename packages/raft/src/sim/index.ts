@@ -1,0 +1,13 @@
+/**
+ * The seeded simulator of `@quorate/raft`: runs a whole group of real consensus cores in one thread, in virtual time, with faults
+ * of every kind, and judges each step. One number, the seed, decides everything.
+ *
+ * @packageDocumentation
+ */
+
+export { MUTATIONS, type Mutation } from '../core/mutations.ts'
+export type { NemesisStats } from './nemesis.ts'
+export type { NetworkStats } from './network.ts'
+export { type SimulationInit, type SimulationReport, type SimulationViolation, simulate } from './simulate.ts'
+export type { SwarmProfile } from './swarm.ts'
+export type { WorkloadStats } from './workload.ts'

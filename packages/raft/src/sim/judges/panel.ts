@@ -1,0 +1,172 @@
+/**
+ * All judges, and the picture of the group that they share. The actors (`node.ts`, `workload.ts`) report what happens, as it happens; the panel
+ * brings the picture up to date and asks each judge concerned. A judge that objects throws {@link Violation}, which ends the run.
+ */
+
+import type { Message } from '../../core/messages.ts'
+import type { Checksum, CoreStatus, Entry, Index, NodeId, Role, Term } from '../../core/types.ts'
+import type { PersistEffect, StateImage } from '../disk.ts'
+import { ClientPromises } from './client-promises.ts'
+import { Committed } from './committed.ts'
+import { durableBeforeSend } from './durable-before-send.ts'
+import { ElectionSafety } from './election-safety.ts'
+import { LeaderAppendOnly } from './leader-append-only.ts'
+import { LogMatching } from './log-matching.ts'
+import { MembershipBarrier } from './membership-barrier.ts'
+import { SelfReport } from './self-report.ts'
+import { SingleVote } from './single-vote.ts'
+import { StateMachineSafety } from './state-machine-safety.ts'
+import type { DecodeConfig, NodeView } from './view.ts'
+import { Violation } from './violation.ts'
+
+export class Panel {
+  readonly views: readonly NodeView[]
+  readonly slotOf: ReadonlyMap<NodeId, number>
+  readonly decode: DecodeConfig
+  readonly elections = new ElectionSafety()
+  readonly votes = new SingleVote()
+  readonly logs: LogMatching
+  readonly appendOnly = new LeaderAppendOnly()
+  readonly committed: Committed
+  readonly states = new StateMachineSafety()
+  readonly selfReports: SelfReport
+  readonly promises: ClientPromises
+  readonly barrier: MembershipBarrier
+  /** Judge consequences alone, and leave out the rules that only prevent them: durability before sending, and the membership barrier. */
+  readonly #consequencesOnly: boolean
+
+  constructor(views: readonly NodeView[], decode: DecodeConfig, checksum: Checksum, consequencesOnly: boolean) {
+    this.#consequencesOnly = consequencesOnly
+    this.views = views
+    this.slotOf = new Map(views.map((view) => [view.id, view.slot]))
+    this.decode = decode
+    this.logs = new LogMatching(checksum)
+    this.committed = new Committed(views, this.slotOf, decode)
+    this.selfReports = new SelfReport(decode)
+    this.promises = new ClientPromises(this.committed)
+    this.barrier = new MembershipBarrier(decode)
+  }
+
+  started(view: NodeView): void {
+    view.started()
+    this.selfReports.started(view)
+    this.diskChanged(view)
+  }
+
+  crashed(view: NodeView): void {
+    view.alive = false
+    view.role = 'follower'
+    this.diskChanged(view)
+  }
+
+  diskChanged(view: NodeView): void {
+    this.votes.durable(view)
+  }
+
+  /** A step begins. */
+  steps(view: NodeView): void {
+    view.ledInTerm = view.role === 'leader' ? view.hardState.term : 0
+    view.truncatedFrom = 0
+  }
+
+  /** The effects of the step have all been reported. */
+  stepped(view: NodeView): void {
+    this.appendOnly.stepped(view)
+  }
+
+  /** The node asks for a write: from here on it is part of its memory. */
+  persists(view: NodeView, effect: PersistEffect, commitIndex: () => Index): void {
+    const { hardState, truncateFrom, entries } = effect
+    if (hardState !== undefined) {
+      if (hardState.term < view.hardState.term) {
+        throw new Violation(
+          'single-vote',
+          `n${view.slot}'s term goes back from ${view.hardState.term} to ${hardState.term}`
+        )
+      }
+      view.hardState = hardState
+    }
+    if (truncateFrom !== undefined) {
+      this.committed.truncates(view, truncateFrom)
+      view.truncatedFrom = truncateFrom
+    }
+    const first = entries[0]
+    if (first === undefined) {
+      if (truncateFrom !== undefined) this.logs.taken(view, truncateFrom, entries)
+      return
+    }
+    if (!this.#consequencesOnly && view.role === 'leader' && first.term === view.hardState.term) {
+      this.barrier.appends(view, entries, commitIndex)
+    }
+    this.logs.taken(view, truncateFrom, entries)
+    this.committed.appended(view, first.index, view.log.lastIndex)
+  }
+
+  /** A message leaves the node. */
+  sends(view: NodeView, to: NodeId, message: Message): void {
+    if (!this.#consequencesOnly) durableBeforeSend(view, to, message)
+    switch (message.type) {
+      case 'vote-response':
+        if (message.granted) this.votes.voted(view, message.term, to)
+        return
+      case 'vote-request':
+        this.votes.voted(view, message.term, view.id)
+        return
+      case 'append-entries-request':
+        this.#sendsAsLeader(view, message.term)
+        if (message.term === view.hardState.term) this.committed.observed(view, message.commitIndex)
+        return
+      case 'install-snapshot-request':
+        this.#sendsAsLeader(view, message.term)
+        return
+      default:
+        return
+    }
+  }
+
+  #sendsAsLeader(view: NodeView, term: Term): void {
+    if (this.elections.leads(view, term) && view.role === 'leader') this.committed.leads(view)
+  }
+
+  roleChanged(view: NodeView, role: Role, term: Term): void {
+    view.role = role
+    if (role !== 'leader') return
+    this.elections.leads(view, term)
+    this.committed.leads(view)
+  }
+
+  handsToApply(view: NodeView, entries: readonly Entry[]): void {
+    const last = entries[entries.length - 1]
+    if (last === undefined) return
+    this.committed.observed(view, last.index)
+    this.states.handsOver(view, entries)
+  }
+
+  stateStands(view: NodeView, state: StateImage): void {
+    this.states.stands(view.slot, state)
+  }
+
+  /** The snapshot at `index` became the node's state and the base of its log. */
+  installed(view: NodeView): void {
+    const { base } = view.disk.log
+    this.states.restores(view, base.index)
+    if (base.index > view.commitIndex) this.#snapshotIsCommitted(view, base.index, base.chain)
+    view.log.reset(base)
+    this.diskChanged(view)
+  }
+
+  #snapshotIsCommitted(view: NodeView, index: Index, chain: number): void {
+    if (this.committed.chainAt(index) !== chain) {
+      throw new Violation(
+        'committed',
+        `n${view.slot} installs a snapshot at ${index} that is not of the committed history`
+      )
+    }
+    view.commitIndex = index
+  }
+
+  reports(view: NodeView, status: CoreStatus): void {
+    this.selfReports.reports(view, status)
+    this.committed.observed(view, status.commitIndex)
+  }
+}

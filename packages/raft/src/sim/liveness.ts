@@ -1,0 +1,133 @@
+/**
+ * The second phase of a run: every fault has ended, and the group has to show that it works. Within a number of election timeouts somebody leads
+ * and commits; then, for as long as somebody still catches up, everybody does. Called by `simulate.ts`; a failure is a violation named `liveness`.
+ */
+
+import { membersOf } from '../core/members.ts'
+import type { CoreStatus, Index } from '../core/types.ts'
+import type { Panel } from './judges/panel.ts'
+import { Violation } from './judges/violation.ts'
+import type { Nemesis } from './nemesis.ts'
+import type { Network } from './network.ts'
+import type { NodeSurroundings, Outcome, SimNode } from './node.ts'
+import type { SwarmProfile } from './swarm.ts'
+import type { Workload } from './workload.ts'
+import { EventKind, type World } from './world.ts'
+
+/** Within so many election timeouts a write commits, and between any two signs of progress no more than so many pass. */
+const PATIENCE_TIMEOUTS = 30
+const INSPECT_EVERY_US = 50_000
+
+export interface LivenessComponents {
+  readonly world: World
+  readonly network: Network
+  readonly panel: Panel
+  readonly nodes: readonly SimNode[]
+  readonly profile: SwarmProfile
+  readonly around: NodeSurroundings
+  readonly nemesis: Nemesis
+  readonly workload: Workload
+}
+
+export class LivenessPhase {
+  over = false
+  readonly #c: LivenessComponents
+  #asked = false
+  #committed: Index | undefined
+  #progress = -1
+  #progressUs = 0
+
+  constructor(components: LivenessComponents) {
+    this.#c = components
+  }
+
+  begin(): void {
+    const { world, network, profile, around, nemesis, workload } = this.#c
+    const calm: SwarmProfile = {
+      ...profile,
+      network: { ...profile.network, minDelayUs: 200, meanDelayUs: 500, drop: 0, duplicate: 0, replay: 0 },
+      disk: { minWriteUs: 50, meanWriteUs: 200, stall: 0, stallUs: 1 },
+      node: { ...profile.node, meanApplyUs: 50, meanSnapshotUs: 500, meanTransferUs: 1000, transferFailure: 0 }
+    }
+    around.profile = calm
+    network.setProfile(calm.network)
+    workload.stop()
+    nemesis.stop()
+    this.#progressUs = world.nowUs
+    world.schedule(INSPECT_EVERY_US, EventKind.inspect, -1, 0, 0, undefined)
+  }
+
+  /** Looks at everybody; ends the run when all is well. */
+  inspect(): void {
+    const { world, nodes, panel, profile } = this.#c
+    const statuses = nodes.map((node) => {
+      const status = node.status() as CoreStatus
+      panel.reports(node.view, status)
+      return status
+    })
+    const leader = this.#leader(statuses)
+    if (leader !== undefined && this.#committed === undefined && !this.#asked) this.#propose(nodes[leader] as SimNode)
+    if (leader !== undefined && this.#committed !== undefined && this.#allThere(statuses, leader, this.#committed)) {
+      this.over = true
+      return
+    }
+    const progress = statuses.reduce((sum, status) => sum + status.appliedIndex, this.#committed === undefined ? 0 : 1)
+    // Terms and roles may change for ever without anything getting done: only applied entries count.
+    if (progress > this.#progress) {
+      this.#progress = progress
+      this.#progressUs = world.nowUs
+    } else if (world.nowUs - this.#progressUs > PATIENCE_TIMEOUTS * profile.core.electionTimeoutMs * 1000) {
+      throw new Violation('liveness', this.#complaint(statuses, leader))
+    }
+    world.schedule(INSPECT_EVERY_US, EventKind.inspect, -1, 0, 0, undefined)
+  }
+
+  #leader(statuses: readonly CoreStatus[]): number | undefined {
+    let found: number | undefined
+    statuses.forEach((status, slot) => {
+      if (status.role !== 'leader') return
+      if (found === undefined || (statuses[found] as CoreStatus).term < status.term) found = slot
+    })
+    return found
+  }
+
+  #propose(node: SimNode): void {
+    this.#asked = true
+    node.propose([this.#c.workload.payload(0)], (outcome: Outcome) => {
+      this.#asked = false
+      if (outcome.type === 'acknowledged') this.#committed = outcome.index
+    })
+  }
+
+  /** Every member of the final configuration has applied the same history, and no change is left half-way. */
+  #allThere(statuses: readonly CoreStatus[], leader: number, index: Index): boolean {
+    const { panel } = this.#c
+    const { config, configCommitted } = statuses[leader] as CoreStatus
+    if (config.outgoing.length > 0 || !configCommitted) return false
+    const end = panel.committed.lastIndex
+    for (const id of membersOf(config)) {
+      const slot = panel.slotOf.get(id)
+      const status = slot === undefined ? undefined : statuses[slot]
+      if (status === undefined || status.appliedIndex < Math.max(index, end)) return false
+    }
+    for (const id of membersOf(config)) {
+      const slot = panel.slotOf.get(id) as number
+      const { log } = this.#c.nodes[slot]!.view
+      panel.promises.kept(slot, (statuses[slot] as CoreStatus).appliedIndex, (at) => log.chainAt(at))
+    }
+    return true
+  }
+
+  #complaint(statuses: readonly CoreStatus[], leader: number | undefined): string {
+    const who = leader === undefined ? 'nobody leads' : `n${leader} leads`
+    const done =
+      this.#committed === undefined ? 'no write was committed' : `a write was committed at ${this.#committed}`
+    const nodes = statuses.map(
+      (s) =>
+        `${s.id} ${s.role} term ${s.term} base ${s.baseIndex} last ${s.lastIndex}/${s.lastTerm} commit ${s.commitIndex} applied ${s.appliedIndex} ` +
+        `voters ${s.config.voters.join('+')}${s.config.outgoing.length > 0 ? ` outgoing ${s.config.outgoing.join('+')}` : ''}` +
+        `${s.config.learners.length > 0 ? ` learners ${s.config.learners.join('+')}` : ''}${s.configCommitted ? '' : ' (uncommitted)'}`
+    )
+    return `without any fault ${who}, ${done}, and nothing moved for ${PATIENCE_TIMEOUTS} election timeouts:\n  ${nodes.join('\n  ')}`
+  }
+}

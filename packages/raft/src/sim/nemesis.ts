@@ -1,0 +1,302 @@
+/**
+ * The faults that come from outside a node: crashes, pauses, cuts of the network, changes of membership, hand-overs of leadership, and blows aimed
+ * at whoever has just begun to lead. What is on, and how often, is the seed's profile; each kind draws from a generator of its own.
+ *
+ * Called by `simulate.ts` with events; acts on nodes and network and knows nothing of judges.
+ */
+
+import type { ClusterConfig, NodeId } from '../core/types.ts'
+import { type History, TraceCode } from './history.ts'
+import type { Panel } from './judges/panel.ts'
+import type { Network } from './network.ts'
+import type { SimNode } from './node.ts'
+import type { Prng } from './prng.ts'
+import type { SwarmProfile } from './swarm.ts'
+import { EventKind, type World } from './world.ts'
+
+const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4 } as const
+
+export interface NemesisStats {
+  crashes: number
+  pauses: number
+  partitions: number
+  changes: number
+  transfers: number
+  strikes: number
+}
+
+export interface NemesisComponents {
+  readonly world: World
+  readonly network: Network
+  readonly history: History
+  readonly panel: Panel
+  readonly nodes: readonly SimNode[]
+  readonly profile: SwarmProfile
+}
+
+export class Nemesis {
+  readonly stats: NemesisStats = { crashes: 0, pauses: 0, partitions: 0, changes: 0, transfers: 0, strikes: 0 }
+  readonly #world: World
+  readonly #network: Network
+  readonly #history: History
+  readonly #panel: Panel
+  readonly #nodes: readonly SimNode[]
+  readonly #profile: SwarmProfile
+  readonly #prngs: readonly Prng[]
+  readonly #strikes: Prng
+  readonly #hints: Prng
+  readonly #everyUs: readonly number[]
+  #stopped = false
+  /** Counts the cuts, so that the heal of an earlier one is known. */
+  #cut = 0
+
+  constructor(components: NemesisComponents, prng: Prng) {
+    this.#world = components.world
+    this.#network = components.network
+    this.#history = components.history
+    this.#panel = components.panel
+    this.#nodes = components.nodes
+    this.#profile = components.profile
+    const { nemesis } = components.profile
+    this.#prngs = ['crash', 'pause', 'partition', 'churn', 'transfer'].map((label) => prng.fork(label))
+    this.#strikes = prng.fork('strikes')
+    this.#hints = prng.fork('hints')
+    this.#everyUs = [
+      nemesis.crashEveryUs,
+      nemesis.pauseEveryUs,
+      nemesis.partitionEveryUs,
+      nemesis.churnEveryUs,
+      nemesis.transferEveryUs
+    ]
+  }
+
+  start(): void {
+    for (let fault = 0; fault < this.#everyUs.length; fault++) this.#scheduleNext(fault)
+  }
+
+  #scheduleNext(fault: number): void {
+    const mean = this.#everyUs[fault] as number
+    if (mean === 0) return
+    const delayUs = 1 + (this.#prngs[fault] as Prng).exponential(mean)
+    this.#world.schedule(delayUs, EventKind.nemesis, -1, fault, 0, undefined)
+  }
+
+  /** The turn of one kind of fault. */
+  act(fault: number): void {
+    if (this.#stopped) return
+    const prng = this.#prngs[fault] as Prng
+    if (fault === Fault.crash) this.#crashSome(prng)
+    else if (fault === Fault.pause) this.#pause(prng.pick(this.#nodes), prng)
+    else if (fault === Fault.partition) this.#partition(prng)
+    else if (fault === Fault.churn) this.#churn(prng)
+    else this.#transfer(prng)
+    this.#scheduleNext(fault)
+  }
+
+  /** A node took the lead: perhaps hit it before it has settled. */
+  leaderSeen(slot: number): void {
+    const { nemesis, network, disk } = this.#profile
+    if (this.#stopped || !this.#strikes.chance(nemesis.strike)) return
+    const hop = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
+    this.#world.schedule(1 + this.#strikes.exponential(2 * hop), EventKind.strike, slot, 0, 0, undefined)
+  }
+
+  strike(slot: number): void {
+    const node = this.#nodes[slot] as SimNode
+    if (this.#stopped || node.core === undefined) return
+    this.stats.strikes++
+    const kind = this.#strikes.below(10)
+    if (kind < 5) this.#crash(node, this.#strikes)
+    else if (kind < 9) this.#isolate(slot, this.#strikes)
+    else this.#pause(node, this.#strikes)
+  }
+
+  /** No fault from now on; what is broken is repaired: everybody up, awake and connected. */
+  stop(): void {
+    this.#stopped = true
+    this.#network.unblockAll()
+    this.#history.note(this.#world.nowUs, TraceCode.heal, -1, 0, 0, 'for good')
+    for (const node of this.#nodes) {
+      if (node.core === undefined) node.start()
+      else if (node.paused) node.resume()
+      for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, true)
+    }
+  }
+
+  // ---- processes
+
+  #crashSome(prng: Prng): void {
+    const victims = prng.chance(this.#profile.nemesis.massCrash) ? prng.between(2, this.#nodes.length) : 1
+    const order = prng.shuffle(this.#nodes.slice())
+    for (const node of order.slice(0, victims)) this.#crash(node, prng)
+  }
+
+  #crash(node: SimNode, prng: Prng): void {
+    if (node.core === undefined) return
+    this.stats.crashes++
+    node.crash()
+    for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, false)
+    const downUs = 1 + prng.exponential(this.#profile.nemesis.downUs)
+    this.#world.schedule(downUs, EventKind.restart, node.slot, node.boot, 0, undefined)
+  }
+
+  restart(slot: number, boot: number): void {
+    const node = this.#nodes[slot] as SimNode
+    if (this.#stopped || node.core !== undefined || node.boot !== boot) return
+    node.start()
+    for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, slot, true)
+  }
+
+  #pause(node: SimNode, prng: Prng): void {
+    if (node.core === undefined || node.paused) return
+    this.stats.pauses++
+    this.#history.note(this.#world.nowUs, TraceCode.pause, node.slot, 0, 0, undefined)
+    node.pause()
+    const pauseUs = 1 + prng.exponential(this.#profile.nemesis.pauseUs)
+    this.#world.schedule(pauseUs, EventKind.resume, node.slot, node.boot, 0, undefined)
+  }
+
+  resume(slot: number, boot: number): void {
+    const node = this.#nodes[slot] as SimNode
+    if (!node.paused || node.boot !== boot) return
+    this.#history.note(this.#world.nowUs, TraceCode.resume, slot, 0, 0, undefined)
+    node.resume()
+  }
+
+  // ---- network
+
+  #hint(slot: number, peer: number, up: boolean): void {
+    if (!this.#profile.network.hints) return
+    const node = this.#nodes[slot] as SimNode
+    if (node.core === undefined) return
+    const delayUs = 1 + this.#hints.exponential(2000)
+    this.#world.schedule(delayUs, EventKind.peerHint, slot, node.boot, up ? 1 : 0, (this.#nodes[peer] as SimNode).id)
+  }
+
+  #block(from: number, to: number): void {
+    if (from === to || this.#network.isBlocked(from, to)) return
+    this.#network.block(from, to)
+    this.#hint(to, from, false)
+    this.#hint(from, to, false)
+  }
+
+  #isolate(slot: number, prng: Prng): void {
+    const shape = prng.below(3)
+    this.#cutBegins(slot, shape)
+    for (const { slot: other } of this.#nodes) {
+      if (shape !== 1) this.#block(slot, other)
+      if (shape !== 2) this.#block(other, slot)
+    }
+    this.#scheduleHeal(prng)
+  }
+
+  #partition(prng: Prng): void {
+    this.stats.partitions++
+    const order = prng.shuffle(this.#nodes.map((node) => node.slot))
+    const shape = prng.below(6)
+    // A cut on top of another makes shapes that no single one has.
+    if (prng.below(3) > 0) this.#network.unblockAll()
+    if (shape === 0) {
+      this.#isolate(order[0] as number, prng)
+      return
+    }
+    this.#cutBegins(-1, shape)
+    const half = shape === 1 ? Math.floor(order.length / 2) : prng.between(1, order.length - 1)
+    order.forEach((from, i) => {
+      order.forEach((to, j) => {
+        const sameSide = i < half === j < half
+        // 1, 2: two sides. 3: two sides and one node that sees both (T21). 4: a ring. 5: every direction by itself.
+        if ((shape === 1 || shape === 2) && !sameSide) this.#block(from, to)
+        if (shape === 3 && !sameSide && i !== 0 && j !== 0) this.#block(from, to)
+        if (shape === 4 && (j - i + order.length) % order.length !== 1 && (i - j + order.length) % order.length !== 1) {
+          this.#block(from, to)
+        }
+        if (shape === 5 && prng.below(3) === 0) this.#block(from, to)
+      })
+    })
+    this.#scheduleHeal(prng)
+  }
+
+  #cutBegins(slot: number, shape: number): void {
+    this.#cut++
+    this.#history.note(this.#world.nowUs, TraceCode.cut, slot, shape, this.#cut, undefined)
+  }
+
+  #scheduleHeal(prng: Prng): void {
+    const delayUs = 1 + prng.exponential(this.#profile.nemesis.partitionUs)
+    this.#world.schedule(delayUs, EventKind.heal, -1, this.#cut, 0, undefined)
+  }
+
+  heal(cut: number): void {
+    if (this.#stopped || cut !== this.#cut) return
+    this.#history.note(this.#world.nowUs, TraceCode.heal, -1, cut, 0, undefined)
+    for (const { slot: from } of this.#nodes) {
+      for (const { slot: to } of this.#nodes) if (this.#network.isBlocked(from, to)) this.#hint(to, from, true)
+    }
+    this.#network.unblockAll()
+  }
+
+  // ---- membership and leadership
+
+  /** Whoever leads in the latest term, or anybody. Now and then anybody on purpose: an old leader, a follower, a removed node. */
+  #whomToAsk(prng: Prng): SimNode {
+    let found: SimNode | undefined
+    for (const node of this.#nodes) {
+      const { view } = node
+      if (
+        view.alive &&
+        view.role === 'leader' &&
+        (found === undefined || found.view.hardState.term < view.hardState.term)
+      )
+        found = node
+    }
+    return found === undefined || prng.below(8) === 0 ? prng.pick(this.#nodes) : found
+  }
+
+  #churn(prng: Prng): void {
+    const node = this.#whomToAsk(prng)
+    if (node.core === undefined) return
+    const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng)
+    this.stats.changes++
+    this.#history.note(this.#world.nowUs, TraceCode.change, node.slot, 0, 0, JSON.stringify(target))
+    node.changeMembers(target.voters, target.learners, () => {})
+  }
+
+  /** A legal membership, most often one step away from the present one, sometimes anything. */
+  #drawMembers(config: ClusterConfig, prng: Prng): { voters: NodeId[]; learners: NodeId[] } {
+    const all = this.#nodes.map((node) => node.id)
+    const voters = config.voters.slice()
+    let learners = config.learners.slice()
+    const outside = all.filter((id) => !voters.includes(id) && !learners.includes(id))
+    const leave = (id: NodeId): void => void voters.splice(voters.indexOf(id), 1)
+    const move = prng.below(8)
+    if (move === 0 && outside.length > 0) learners.push(prng.pick(outside))
+    else if (move === 1 && learners.length > 0) voters.push(...learners.splice(prng.below(learners.length), 1))
+    else if (move === 2 && outside.length > 0) voters.push(prng.pick(outside))
+    else if (move === 3 && voters.length > 1) leave(prng.pick(voters))
+    else if (move === 4 && voters.length > 1) {
+      const demoted = prng.pick(voters)
+      leave(demoted)
+      learners.push(demoted)
+    } else if (move === 5 && voters.length > 0 && outside.length > 0) {
+      leave(prng.pick(voters))
+      voters.push(prng.pick(outside))
+    } else if (move >= 6) {
+      const order = prng.shuffle(all.slice())
+      const count = prng.between(1, all.length)
+      voters.splice(0, voters.length, ...order.slice(0, count))
+      learners = order.slice(count).filter(() => prng.below(3) === 0)
+    }
+    if (voters.length === 0) voters.push(prng.pick(all))
+    return { voters: voters.sort(), learners: learners.filter((id) => !voters.includes(id)).sort() }
+  }
+
+  #transfer(prng: Prng): void {
+    const node = this.#whomToAsk(prng)
+    if (node.core === undefined) return
+    this.stats.transfers++
+    const to = prng.below(2) === 0 ? undefined : prng.pick(this.#nodes).id
+    this.#history.note(this.#world.nowUs, TraceCode.transfer, node.slot, 0, 0, to)
+    node.transfer(to, () => {})
+  }
+}

@@ -1,0 +1,579 @@
+/**
+ * One node: the real core, driven as the real driver drives it, on a simulated disk, network and state machine. It carries out
+ * effects in order; nothing here is fast-forwarded: every completion is an event of its own, so that a crash, a message or another effect can come in
+ * between any two.
+ *
+ * Called by `simulate.ts` with events, by `nemesis.ts` and `workload.ts`; reports everything to the judges' panel. Never corrects the core.
+ */
+
+import type { Message } from '../core/messages.ts'
+import type { Mutation } from '../core/mutations.ts'
+import { createRaftCore } from '../core/raft.ts'
+import { payloadOf } from '../core/record.ts'
+import {
+  type Checksum,
+  type CoreStatus,
+  type Effect,
+  type Entry,
+  EntryKind,
+  type Index,
+  type Input,
+  type LogBase,
+  type NodeId,
+  type RaftCore,
+  type RefusalReason,
+  type Term
+} from '../core/types.ts'
+import type { Disk, PersistEffect, SnapshotImage, StateImage } from './disk.ts'
+import { type History, messageDigest, TraceCode } from './history.ts'
+import type { Panel } from './judges/panel.ts'
+import type { NodeView } from './judges/view.ts'
+import { Violation } from './judges/violation.ts'
+import type { Network } from './network.ts'
+import { mix32, type Prng } from './prng.ts'
+import type { SwarmProfile } from './swarm.ts'
+import { EventKind, type World } from './world.ts'
+
+/** What all nodes of a run share. */
+export interface NodeSurroundings {
+  readonly world: World
+  readonly network: Network
+  readonly history: History
+  readonly checksum: Checksum
+  readonly mutations: ReadonlySet<Mutation>
+  /** Changes once, when the liveness phase begins. */
+  profile: SwarmProfile
+  readonly panel: Panel
+  readonly nodes: readonly SimNode[]
+  /** A node took the lead. */
+  readonly onLeader: (slot: number) => void
+}
+
+/** How a client's request ended. `unknown`: the node died, or its state jumped past the place. */
+export type Outcome =
+  | { readonly type: 'acknowledged'; readonly index: Index; readonly term: Term }
+  | { readonly type: 'lost' }
+  | { readonly type: 'refused'; readonly reason: RefusalReason; readonly leader: NodeId | undefined }
+  | { readonly type: 'read'; readonly index: Index }
+  | { readonly type: 'transferred' }
+  | { readonly type: 'unknown' }
+
+export type Settle = (outcome: Outcome) => void
+
+interface PendingProposal {
+  readonly last: Index
+  readonly term: Term
+  readonly settle: Settle
+}
+
+interface PendingRead {
+  readonly index: Index
+  readonly settle: Settle
+}
+
+interface Fetch {
+  readonly from: number
+  readonly base: LogBase
+}
+
+/** Reports taken from a node: one in so many steps. */
+const REPORT_EVERY_STEPS = 64
+
+export class SimNode {
+  readonly slot: number
+  readonly id: NodeId
+  readonly disk: Disk
+  readonly view: NodeView
+  /** Lives so far; events of an earlier life are stale. */
+  boot = 0
+  paused = false
+  core: RaftCore | undefined
+  /** The state machine, in memory. */
+  state: StateImage
+  readonly #around: NodeSurroundings
+  readonly #prng: Prng
+  readonly #out: Effect[] = []
+  readonly #clockRate: number
+  #held: (() => void)[] = []
+  #steps = 0
+  #ticket = 0
+  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index; isRead: boolean }>()
+  #proposals: PendingProposal[] = []
+  #reads: PendingRead[] = []
+  readonly #applyQueue: Entry[] = []
+  #applying = 0
+  #flushing = false
+  #flushedIndex: Index = 0
+  #snapshotting = false
+  #fetch: Fetch | undefined
+
+  constructor(view: NodeView, disk: Disk, prng: Prng, around: NodeSurroundings) {
+    this.slot = view.slot
+    this.id = view.id
+    this.disk = disk
+    this.view = view
+    this.state = this.disk.image.state
+    this.#prng = prng
+    this.#around = around
+    const { clockSkew } = around.profile.node
+    this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
+  }
+
+  /** Starts, from what is on disk. */
+  start(): void {
+    const { world, history, panel, profile, checksum, mutations } = this.#around
+    const { image } = this.disk
+    this.boot++
+    history.note(world.nowUs, TraceCode.start, this.slot, image.log.base.index, image.log.lastIndex, undefined)
+    if (image.state.index < image.log.base.index) this.#recoverState()
+    this.state = image.state
+    this.#flushedIndex = image.state.index
+    panel.started(this.view)
+    this.core = createRaftCore(
+      {
+        id: this.id,
+        options: profile.core,
+        checksum,
+        seed: this.#prng.u32(),
+        hardState: image.hardState,
+        base: image.log.base,
+        entries: this.disk.loadEntries(),
+        appliedIndex: image.state.index
+      },
+      mutations
+    )
+    this.#scheduleTick(this.#prng.below(this.#tickUs()))
+  }
+
+  /** The crash came between the log's reset and the state's restore: the snapshot, durable before both, completes it. */
+  #recoverState(): void {
+    const { image } = this.disk
+    const snapshot = image.snapshots[image.snapshots.length - 1]
+    if (snapshot === undefined || snapshot.base.index < image.log.base.index) {
+      throw new Violation('disk', `n${this.slot} has neither the log nor a snapshot from ${image.state.index} on`)
+    }
+    image.state = { index: snapshot.base.index, digest: snapshot.digest }
+  }
+
+  /** Dies: memory is gone, the disk keeps what was synced, and a beginning of what was being written. */
+  crash(): void {
+    const { world, history, panel, network } = this.#around
+    history.note(world.nowUs, TraceCode.crash, this.slot, this.boot, 0, undefined)
+    this.core = undefined
+    this.boot++
+    this.paused = false
+    this.#held = []
+    this.disk.crash(this.#prng)
+    network.processDied(this.slot)
+    this.#applyQueue.length = 0
+    this.#applying = 0
+    this.#flushing = false
+    this.#snapshotting = false
+    this.#fetch = undefined
+    const settles = [...this.#tickets.values(), ...this.#proposals, ...this.#reads]
+    this.#tickets.clear()
+    this.#proposals = []
+    this.#reads = []
+    panel.crashed(this.view)
+    for (const { settle } of settles) settle({ type: 'unknown' })
+  }
+
+  pause(): void {
+    this.paused = true
+  }
+
+  /** All that came meanwhile happens now, in order. */
+  resume(): void {
+    this.paused = false
+    const held = this.#held
+    this.#held = []
+    const { boot } = this
+    for (const happen of held) if (this.boot === boot && this.core !== undefined) happen()
+  }
+
+  get nowMs(): number {
+    return (this.#around.world.nowUs * this.#clockRate) / 1000
+  }
+
+  status(): CoreStatus | undefined {
+    return this.core?.status(this.nowMs)
+  }
+
+  // ---- requests of clients and of the nemesis
+
+  propose(payloads: readonly Uint8Array[], settle: Settle): void {
+    this.#request(settle, (ticket) => ({ type: 'propose', ticket, payloads }))
+  }
+
+  read(settle: Settle): void {
+    this.#request(settle, (ticket) => ({ type: 'read', ticket }), true)
+  }
+
+  changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void {
+    this.#request(settle, (ticket) => ({ type: 'change-members', ticket, change: { voters, learners } }))
+  }
+
+  transfer(to: NodeId | undefined, settle: Settle): void {
+    this.#request(settle, (ticket) => ({ type: 'transfer', ticket, to }))
+  }
+
+  #request(settle: Settle, make: (ticket: number) => Input, isRead = false): void {
+    if (this.core === undefined) {
+      settle({ type: 'unknown' })
+      return
+    }
+    const ticket = ++this.#ticket
+    this.#tickets.set(ticket, { settle, knownAtStart: this.#around.panel.promises.known, isRead })
+    this.#whenAwake(() => this.step(make(ticket)))
+  }
+
+  /** Does it now, or when the node wakes up. */
+  #whenAwake(happen: () => void): void {
+    if (this.paused) this.#held.push(happen)
+    else happen()
+  }
+
+  // ---- events
+
+  tick(boot: number): void {
+    if (boot !== this.boot) return
+    if (!this.paused) this.step(tickInput)
+    this.#scheduleTick(this.#tickUs())
+  }
+
+  #tickUs(): number {
+    return Math.floor((this.#around.profile.core.heartbeatMs * 1000) / 3)
+  }
+
+  #scheduleTick(delayUs: number): void {
+    this.#around.world.schedule(delayUs, EventKind.tick, this.slot, this.boot, 0, undefined)
+  }
+
+  deliver(from: number, connection: number, message: Message): void {
+    const { world, network, history, nodes } = this.#around
+    if (this.core === undefined || !network.arrives(from, this.slot, connection)) {
+      history.note(world.nowUs, TraceCode.lost, this.slot, from, messageDigest(message), message)
+      return
+    }
+    history.note(world.nowUs, TraceCode.deliver, this.slot, from, messageDigest(message), message)
+    const input: Input = { type: 'receive', from: (nodes[from] as SimNode).id, message }
+    if (this.paused) this.#held.push(() => this.step(input))
+    else this.step(input)
+  }
+
+  peerHint(boot: number, peer: NodeId, up: boolean): void {
+    if (boot !== this.boot || this.core === undefined) return
+    this.#whenAwake(() => this.step(up ? { type: 'peer-up', peer } : { type: 'peer-down', peer }))
+  }
+
+  diskDone(boot: number): void {
+    if (boot !== this.boot) return
+    this.#whenAwake(() => this.#finishWrite())
+  }
+
+  applyDone(boot: number): void {
+    if (boot !== this.boot) return
+    this.#whenAwake(() => this.#finishApply())
+  }
+
+  flushDone(boot: number, flushed: StateImage): void {
+    if (boot !== this.boot) return
+    // The flush reaches the disk whether or not the process is awake to hear of it, unless a snapshot replaced the state meanwhile.
+    if (flushed.index > this.disk.image.state.index) this.disk.image.state = flushed
+    this.#whenAwake(() => {
+      this.#flushing = false
+      this.step({ type: 'compactable', index: flushed.index })
+      this.#maybeFlush()
+    })
+  }
+
+  snapshotDone(boot: number, snapshot: SnapshotImage): void {
+    if (boot !== this.boot) return
+    this.disk.saveSnapshot(snapshot)
+    this.#whenAwake(() => {
+      this.#snapshotting = false
+      this.step({ type: 'snapshot-ready', base: snapshot.base })
+    })
+  }
+
+  fetchDone(boot: number, fetch: Fetch): void {
+    if (boot !== this.boot) return
+    this.#whenAwake(() => {
+      if (this.#fetch !== fetch) return
+      this.#fetch = undefined
+      const { network, nodes, profile } = this.#around
+      const peer = nodes[fetch.from] as SimNode
+      const reachable = peer.core !== undefined && !network.isBlocked(fetch.from, this.slot)
+      const found = peer.disk.image.snapshots.find(
+        ({ base }) => base.index === fetch.base.index && base.chain === fetch.base.chain
+      )
+      if (!reachable || found === undefined || this.#prng.chance(profile.node.transferFailure)) {
+        this.step({ type: 'snapshot-failed', index: fetch.base.index })
+        return
+      }
+      this.disk.enqueue({ type: 'install', snapshot: found })
+      this.#beginWrite()
+    })
+  }
+
+  // ---- the core
+
+  step(input: Input): void {
+    const core = this.core
+    if (core === undefined) return
+    const { panel, profile } = this.#around
+    const out = this.#out
+    out.length = 0
+    panel.steps(this.view)
+    core.step(input, this.nowMs, out)
+    for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
+    panel.stepped(this.view)
+    if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(this.nowMs))
+    if (this.#applyQueue.length > 0) this.#beginApply(profile)
+    this.#beginWrite()
+  }
+
+  #carryOut(effect: Effect): void {
+    const { world, history, panel } = this.#around
+    switch (effect.type) {
+      case 'send':
+        this.#send(effect.to, effect.message)
+        return
+      case 'persist':
+        panel.persists(this.view, effect, () => this.status()?.commitIndex ?? 0)
+        history.note(world.nowUs, TraceCode.persist, this.slot, effect.seq, this.view.log.lastIndex, undefined)
+        this.disk.enqueue(effect)
+        return
+      case 'apply': {
+        panel.handsToApply(this.view, effect.entries)
+        for (const entry of effect.entries) this.#applyQueue.push(entry)
+        history.note(world.nowUs, TraceCode.apply, this.slot, this.view.handedToApply, effect.entries.length, undefined)
+        return
+      }
+      case 'role-changed':
+        history.note(world.nowUs, TraceCode.role, this.slot, effect.term, effect.role.length, effect.role)
+        panel.roleChanged(this.view, effect.role, effect.term)
+        if (effect.role === 'leader') this.#around.onLeader(this.slot)
+        return
+      case 'config-changed':
+        history.note(
+          world.nowUs,
+          TraceCode.config,
+          this.slot,
+          effect.index,
+          effect.committed ? 1 : 0,
+          JSON.stringify(effect.config)
+        )
+        return
+      case 'need-snapshot':
+        this.#offerSnapshot()
+        return
+      case 'install-snapshot':
+        this.#beginFetch(effect.from, effect.base)
+        return
+      case 'compact':
+        history.note(world.nowUs, TraceCode.compact, this.slot, effect.base.index, 0, undefined)
+        this.view.log.compact(effect.base)
+        this.disk.enqueue(effect)
+        return
+      case 'alarm':
+        history.note(world.nowUs, TraceCode.alarm, this.slot, 0, 0, `${effect.code}: ${effect.detail}`)
+        return
+      case 'halt':
+        throw new Violation('halt', `n${this.slot} halted: ${effect.reason}`)
+      default:
+        this.#answer(effect)
+    }
+  }
+
+  #send(to: NodeId, message: Message): void {
+    const { world, history, panel, network } = this.#around
+    const slot = panel.slotOf.get(to)
+    if (slot === undefined || slot === this.slot)
+      throw new Violation('send', `n${this.slot} sends ${message.type} to ${to}`)
+    history.note(world.nowUs, TraceCode.send, this.slot, slot, messageDigest(message), message)
+    panel.sends(this.view, to, message)
+    network.send(this.slot, slot, message)
+  }
+
+  #answer(effect: Extract<Effect, { ticket: number }>): void {
+    const { world, history, panel } = this.#around
+    const request = this.#tickets.get(effect.ticket)
+    if (request === undefined) {
+      throw new Violation(
+        'answers',
+        `n${this.slot} answers request ${effect.ticket} twice, or never heard of it: ${effect.type}`
+      )
+    }
+    this.#tickets.delete(effect.ticket)
+    switch (effect.type) {
+      case 'proposed':
+        history.note(world.nowUs, TraceCode.proposed, this.slot, effect.first, effect.last, undefined)
+        this.#proposals.push({ last: effect.last, term: effect.term, settle: request.settle })
+        return
+      case 'refused':
+        history.note(world.nowUs, TraceCode.refused, this.slot, effect.ticket, effect.reason.length, effect.reason)
+        request.settle({ type: 'refused', reason: effect.reason, leader: effect.leader })
+        return
+      case 'read-ready':
+        history.note(world.nowUs, TraceCode.readReady, this.slot, effect.index, request.knownAtStart, undefined)
+        panel.promises.readReady(this.slot, effect.index, request.knownAtStart)
+        this.#reads.push({ index: effect.index, settle: request.settle })
+        this.#serveReads()
+        return
+      case 'transferred':
+        request.settle({ type: 'transferred' })
+    }
+  }
+
+  // ---- disk
+
+  #beginWrite(): void {
+    if (!this.disk.begin()) return
+    const { world, profile } = this.#around
+    const { minWriteUs, meanWriteUs, stall, stallUs } = profile.disk
+    let delayUs = minWriteUs + this.#prng.exponential(meanWriteUs)
+    if (this.#prng.chance(stall)) delayUs += this.#prng.below(stallUs)
+    world.schedule(delayUs, EventKind.diskDone, this.slot, this.boot, 0, undefined)
+  }
+
+  #finishWrite(): void {
+    const { world, history, panel } = this.#around
+    const { write, fault } = this.disk.finish()
+    if (fault !== undefined) throw new Violation('disk', `n${this.slot}: ${fault}`)
+    panel.diskChanged(this.view)
+    if (write.type === 'persist') {
+      let last: PersistEffect | undefined
+      for (const effect of write.effects) {
+        last = effect
+        for (const { to, message } of effect.release) this.#send(to, message)
+      }
+      history.note(world.nowUs, TraceCode.durable, this.slot, last?.seq ?? 0, this.disk.image.log.lastIndex, undefined)
+      if (last !== undefined) this.step({ type: 'persisted', seq: last.seq })
+    } else if (write.type === 'install') {
+      const { base, digest } = write.snapshot
+      history.note(world.nowUs, TraceCode.install, this.slot, base.index, base.term, undefined)
+      this.#applyQueue.length = 0
+      this.state = { index: base.index, digest }
+      this.#flushedIndex = base.index
+      panel.installed(this.view)
+      panel.stateStands(this.view, this.state)
+      this.#settleProposals(undefined)
+      this.step({ type: 'snapshot-installed', base })
+      this.#serveReads()
+    }
+    this.#beginWrite()
+  }
+
+  // ---- the state machine
+
+  #beginApply(profile: SwarmProfile): void {
+    if (this.#applying > 0) return
+    this.#applying = 1 + this.#prng.below(this.#applyQueue.length)
+    const delayUs = 1 + this.#prng.exponential(profile.node.meanApplyUs)
+    this.#around.world.schedule(delayUs, EventKind.applyDone, this.slot, this.boot, 0, undefined)
+  }
+
+  #finishApply(): void {
+    const { world, history, panel, profile } = this.#around
+    const batch = this.#applyQueue.splice(0, this.#applying)
+    this.#applying = 0
+    // A snapshot may have replaced the state while this batch was under way.
+    if (batch.length > 0) {
+      let { index, digest } = this.state
+      for (const entry of batch) {
+        index = entry.index
+        digest = mix32(digest ^ entry.index)
+        if (entry.kind === EntryKind.command) digest = mix32(digest ^ readU32(payloadOf(entry)))
+      }
+      this.state = { index, digest }
+      history.note(world.nowUs, TraceCode.applied, this.slot, index, digest, undefined)
+      panel.stateStands(this.view, this.state)
+      this.#settleProposals(batch)
+      this.#serveReads()
+      this.step({ type: 'applied', index })
+      this.#maybeFlush()
+    }
+    if (this.#applyQueue.length > 0) this.#beginApply(profile)
+  }
+
+  /** Answers the proposals that the state has reached. `batch`: what was applied last; undefined if the state jumped. */
+  #settleProposals(batch: readonly Entry[] | undefined): void {
+    const { panel, history, world } = this.#around
+    if (this.#proposals.length === 0) return
+    const waiting: PendingProposal[] = []
+    const reached: PendingProposal[] = []
+    for (const proposal of this.#proposals) (proposal.last <= this.state.index ? reached : waiting).push(proposal)
+    this.#proposals = waiting
+    for (const { last, term, settle } of reached) {
+      const entry = batch?.[last - (batch[0] as Entry).index]
+      if (entry === undefined) settle({ type: 'unknown' })
+      else if (entry.term !== term) settle({ type: 'lost' })
+      else {
+        history.note(world.nowUs, TraceCode.acknowledged, this.slot, last, term, undefined)
+        panel.promises.acknowledged(this.slot, last, entry.chain)
+        settle({ type: 'acknowledged', index: last, term })
+      }
+    }
+  }
+
+  #serveReads(): void {
+    if (this.#reads.length === 0) return
+    const { promises } = this.#around.panel
+    const waiting: PendingRead[] = []
+    for (const read of this.#reads) {
+      if (read.index > this.state.index) {
+        waiting.push(read)
+        continue
+      }
+      promises.readServed(this.state.index)
+      read.settle({ type: 'read', index: this.state.index })
+    }
+    this.#reads = waiting
+  }
+
+  #maybeFlush(): void {
+    const { world, profile } = this.#around
+    if (this.#flushing || this.state.index - this.#flushedIndex < profile.node.flushEveryEntries) return
+    this.#flushing = true
+    this.#flushedIndex = this.state.index
+    const delayUs = 1 + this.#prng.exponential(profile.disk.meanWriteUs)
+    world.schedule(delayUs, EventKind.flushDone, this.slot, this.boot, 0, this.state)
+  }
+
+  // ---- snapshots
+
+  /** Names the newest snapshot if the log continues it; otherwise makes one of the state as it stands. */
+  #offerSnapshot(): void {
+    if (this.#snapshotting || this.core === undefined) return
+    const { world, profile, history } = this.#around
+    const newest = this.disk.image.snapshots[this.disk.image.snapshots.length - 1]
+    let snapshot: SnapshotImage | undefined = newest
+    let delayUs = 1
+    if (newest === undefined || newest.base.index < this.view.log.base.index) {
+      const base = this.core.baseAt(this.state.index)
+      if (base === undefined) return
+      snapshot = { base, digest: this.state.digest }
+      delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
+    }
+    if (snapshot === undefined) return
+    this.#snapshotting = true
+    history.note(world.nowUs, TraceCode.snapshot, this.slot, snapshot.base.index, snapshot.base.term, undefined)
+    world.schedule(delayUs, EventKind.snapshotDone, this.slot, this.boot, 0, snapshot)
+  }
+
+  #beginFetch(from: NodeId, base: LogBase): void {
+    const { world, profile, panel } = this.#around
+    const slot = panel.slotOf.get(from)
+    if (slot === undefined) throw new Violation('send', `n${this.slot} fetches a snapshot from ${from}`)
+    const fetch: Fetch = { from: slot, base }
+    this.#fetch = fetch
+    const delayUs = 1 + this.#prng.exponential(profile.node.meanTransferUs)
+    world.schedule(delayUs, EventKind.fetchDone, this.slot, this.boot, 0, fetch)
+  }
+}
+
+const tickInput: Input = { type: 'tick' }
+
+const readU32 = (bytes: Uint8Array): number =>
+  ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24)) >>> 0

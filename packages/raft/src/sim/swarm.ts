@@ -1,0 +1,214 @@
+/**
+ * What a seed's world is like. Swarm testing (Groce et al., "Swarm Testing", 2012): each seed switches each family of faults fully off with
+ * probability one half and draws the strength of the rest, because faults that are always all on hide one another. One seed in ten is
+ * calm, so that trouble without any fault shows as well.
+ *
+ * Called by `simulate.ts`. All times are microseconds unless named otherwise; all probabilities are millionths.
+ */
+
+import type { CoreOptions } from '../core/types.ts'
+import type { Prng } from './prng.ts'
+
+export interface NetworkProfile {
+  /** FIFO per connection, as over libp2p streams; otherwise every message travels alone. */
+  readonly stream: boolean
+  readonly minDelayUs: number
+  readonly meanDelayUs: number
+  readonly drop: number
+  readonly duplicate: number
+  /** A copy that arrives up to `replayDelayUs` later. */
+  readonly replay: number
+  readonly replayDelayUs: number
+  /** Nodes are told when a connection comes up or goes down. */
+  readonly hints: boolean
+}
+
+export interface DiskProfile {
+  readonly minWriteUs: number
+  readonly meanWriteUs: number
+  readonly stall: number
+  readonly stallUs: number
+}
+
+export interface NodeProfile {
+  readonly meanApplyUs: number
+  /** Entries applied between two flushes of the state. */
+  readonly flushEveryEntries: number
+  readonly meanSnapshotUs: number
+  readonly meanTransferUs: number
+  readonly transferFailure: number
+  /** Clocks run between this much slower and this much faster, in thousandths. */
+  readonly clockSkew: number
+}
+
+/** Mean time between two events of a kind; 0 switches the kind off. */
+export interface NemesisProfile {
+  readonly crashEveryUs: number
+  readonly downUs: number
+  /** Chance that a crash takes more than one node at once. */
+  readonly massCrash: number
+  readonly pauseEveryUs: number
+  readonly pauseUs: number
+  readonly partitionEveryUs: number
+  readonly partitionUs: number
+  readonly churnEveryUs: number
+  readonly transferEveryUs: number
+  /** Chance that a new leader is hit (crashed, paused or cut off) within a few message delays. */
+  readonly strike: number
+}
+
+export interface WorkloadProfile {
+  readonly meanProposalUs: number
+  readonly meanReadUs: number
+  /** Payloads in one proposal, at most. */
+  readonly maxBatch: number
+  readonly maxPayloadBytes: number
+}
+
+export interface SwarmProfile {
+  readonly calm: boolean
+  readonly core: CoreOptions
+  readonly network: NetworkProfile
+  readonly disk: DiskProfile
+  readonly node: NodeProfile
+  readonly nemesis: NemesisProfile
+  readonly workload: WorkloadProfile
+  /** Processes beyond the first voters that wait to be added. */
+  readonly spares: number
+}
+
+const MS = 1000
+const S = 1_000_000
+
+/** Limits of a size that real groups use, times of the defaults. */
+const ordinaryCore = (): CoreOptions => ({
+  electionTimeoutMs: 450,
+  heartbeatMs: 75,
+  maxEntryBytes: 1 << 20,
+  maxAppendBytes: 1 << 20,
+  maxInflightMessages: 64,
+  maxInflightBytes: 16 << 20,
+  maxUncommittedEntries: 200_000,
+  maxUncommittedBytes: 64 << 20,
+  maxApplyEntries: 4096,
+  trailingEntries: 10_240,
+  maxLogBytes: 64 << 20
+})
+
+/** Draws the world of one seed. */
+export function drawProfile(prng: Prng): SwarmProfile {
+  const switches = drawSwitches(prng.fork('families'))
+  return {
+    calm: switches.calm,
+    core: drawCore(prng.fork('core'), switches),
+    network: drawNetwork(prng.fork('network'), switches),
+    disk: drawDisk(prng.fork('disk'), switches),
+    node: drawNode(prng.fork('node'), switches),
+    nemesis: drawNemesis(prng.fork('nemesis'), switches),
+    workload: drawWorkload(prng.fork('workload'), switches),
+    spares: switches.churn ? 2 : 0
+  }
+}
+
+/** Which families of faults are on. */
+function drawSwitches(prng: Prng) {
+  const calm = prng.below(10) === 0
+  const on = (): boolean => prng.below(2) === 0 && !calm
+  return {
+    calm,
+    jitter: on(),
+    drop: on(),
+    duplicate: on(),
+    replay: on(),
+    stream: prng.below(2) === 0,
+    hints: prng.below(2) === 0,
+    slowDisk: on(),
+    stall: on(),
+    slowApply: on(),
+    crash: on(),
+    pause: on(),
+    partition: on(),
+    churn: on(),
+    transfer: on(),
+    strike: on(),
+    skew: on(),
+    tinyAppends: on(),
+    tinyPipeline: on(),
+    tinyApply: on(),
+    tinyLog: on(),
+    reads: prng.below(4) !== 0
+  }
+}
+
+type Switches = ReturnType<typeof drawSwitches>
+
+function drawCore(prng: Prng, on: Switches): CoreOptions {
+  const ordinary = ordinaryCore()
+  return {
+    ...ordinary,
+    maxAppendBytes: on.tinyAppends ? prng.pick([1, 64, 200, 1000]) : ordinary.maxAppendBytes,
+    maxInflightMessages: on.tinyPipeline ? prng.between(1, 3) : ordinary.maxInflightMessages,
+    maxInflightBytes: on.tinyPipeline && prng.below(2) === 0 ? 200 : ordinary.maxInflightBytes,
+    maxUncommittedEntries: on.tinyPipeline ? prng.between(5, 60) : ordinary.maxUncommittedEntries,
+    maxApplyEntries: on.tinyApply ? prng.between(1, 5) : ordinary.maxApplyEntries,
+    trailingEntries: on.tinyLog ? prng.between(0, 20) : prng.logUniform(100, 10_000),
+    maxLogBytes: on.tinyLog ? prng.logUniform(200, 10_000) : ordinary.maxLogBytes
+  }
+}
+
+function drawNetwork(prng: Prng, on: Switches): NetworkProfile {
+  return {
+    stream: on.stream,
+    minDelayUs: prng.logUniform(100, 5 * MS),
+    meanDelayUs: on.jitter ? prng.logUniform(2 * MS, 60 * MS) : prng.logUniform(100, 2 * MS),
+    drop: on.drop ? prng.logUniform(1000, 250_000) : 0,
+    duplicate: on.duplicate ? prng.logUniform(1000, 200_000) : 0,
+    replay: on.replay ? prng.logUniform(500, 50_000) : 0,
+    replayDelayUs: prng.logUniform(100 * MS, 5 * S),
+    hints: on.hints
+  }
+}
+
+function drawDisk(prng: Prng, on: Switches): DiskProfile {
+  return {
+    minWriteUs: prng.logUniform(30, 1000),
+    meanWriteUs: on.slowDisk ? prng.logUniform(2 * MS, 50 * MS) : prng.logUniform(50, 2 * MS),
+    stall: on.stall ? prng.logUniform(200, 10_000) : 0,
+    stallUs: prng.logUniform(100 * MS, 3 * S)
+  }
+}
+
+function drawNode(prng: Prng, on: Switches): NodeProfile {
+  return {
+    meanApplyUs: on.slowApply ? prng.logUniform(2 * MS, 60 * MS) : prng.logUniform(20, 500),
+    flushEveryEntries: on.tinyLog ? prng.between(1, 10) : prng.logUniform(20, 500),
+    meanSnapshotUs: prng.logUniform(500, 100 * MS),
+    meanTransferUs: prng.logUniform(1 * MS, 300 * MS),
+    transferFailure: on.drop ? prng.logUniform(10_000, 300_000) : 0,
+    clockSkew: on.skew ? prng.between(1, 50) : 0
+  }
+}
+
+function drawNemesis(prng: Prng, on: Switches): NemesisProfile {
+  return {
+    crashEveryUs: on.crash ? prng.logUniform(400 * MS, 10 * S) : 0,
+    downUs: prng.logUniform(20 * MS, 4 * S),
+    massCrash: prng.logUniform(20_000, 400_000),
+    pauseEveryUs: on.pause ? prng.logUniform(500 * MS, 10 * S) : 0,
+    pauseUs: prng.logUniform(50 * MS, 2 * S),
+    partitionEveryUs: on.partition ? prng.logUniform(600 * MS, 8 * S) : 0,
+    partitionUs: prng.logUniform(100 * MS, 5 * S),
+    churnEveryUs: on.churn ? prng.logUniform(150 * MS, 5 * S) : 0,
+    transferEveryUs: on.transfer ? prng.logUniform(300 * MS, 8 * S) : 0,
+    strike: on.strike ? prng.logUniform(50_000, 800_000) : 0
+  }
+}
+
+function drawWorkload(prng: Prng, on: Switches): WorkloadProfile {
+  return {
+    meanProposalUs: prng.logUniform(15 * MS, 300 * MS),
+    meanReadUs: on.reads ? prng.logUniform(30 * MS, 400 * MS) : 0,
+    maxBatch: prng.below(2) === 0 ? 1 : prng.between(2, 6),
+    maxPayloadBytes: prng.below(2) === 0 ? 8 : 64
+  }
+}
