@@ -20,9 +20,13 @@ export class ConfigError extends Error {
   readonly code = 'BAD_CONFIG'
   readonly problems: readonly ConfigProblem[]
 
-  /** @param where the file or address that was read */
-  constructor(where: string, problems: readonly ConfigProblem[], options?: ErrorOptions) {
-    super(`cannot use the configuration in ${where}:\n${problems.map(line).join('\n')}`, options)
+  /**
+   * @param where the file or address that was read
+   * @param warnings what would have been a warning had there been no problem: an unknown key may be the very cause of one
+   */
+  constructor(where: string, problems: readonly ConfigProblem[], warnings: readonly string[] = []) {
+    const besides = warnings.length === 0 ? [] : ['and besides:', ...warnings.map((warning) => `  ${warning}`)]
+    super([`cannot use the configuration in ${where}:`, ...problems.map(line), ...besides].join('\n'))
     this.problems = problems
   }
 }

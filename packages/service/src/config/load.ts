@@ -152,7 +152,7 @@ export function readDocument(document: JsonObject, folder: string, env: Environm
   checkRules('raft', rules.raft(raft), findings)
   if (restapi !== undefined) checkRules('restapi', rules.restapi(restapi), findings)
   if (pinsvcapi !== undefined) checkRules('pinsvcapi', rules.pinsvcapi(pinsvcapi), findings)
-  if (problems.length > 0) throw new ConfigError(where, problems)
+  if (problems.length > 0) throw new ConfigError(where, problems, findings.warnings)
   warnAboutMeaning(config, findings)
   return config
 }

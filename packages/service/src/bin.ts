@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+/** The program `quorate-service`: the command line of `cli/main.ts` on the streams of this process. */
+
+import { main } from './cli/main.ts'
+
+process.exitCode = await main(
+  process.argv.slice(2),
+  {
+    env: process.env,
+    stdin: process.stdin,
+    out: (text) => process.stdout.write(text),
+    err: (text) => process.stderr.write(text)
+  },
+  async () => (await import('./daemon/run.ts')).runDaemon
+)
