@@ -105,8 +105,10 @@ export type RefusalReason =
   | 'change-in-progress'
   /** The change is not legal: it leaves no voter, or names a node twice. */
   | 'illegal-change'
-  /** Leadership was lost before the answer was known. For a read: ask again. */
+  /** Leadership was lost, or no leader confirmed in time, before the answer was known. For a read: ask again. */
   | 'leadership-lost'
+  /** The node that should have taken over did not do so within an election timeout. Ask again, or name another. */
+  | 'transfer-failed'
   /** The node is stopping, or has halted. */
   | 'stopped'
 
@@ -118,7 +120,14 @@ export type Input =
   | { readonly type: 'receive'; readonly from: NodeId; readonly message: Message }
   /** Append commands, one entry each, all or none. Answered by `proposed` or `refused`. */
   | { readonly type: 'propose'; readonly ticket: number; readonly payloads: readonly Uint8Array[] }
-  /** Change the membership, through a joint configuration. Answered by `proposed` (of the final entry's predecessor) or `refused`. */
+  /**
+   * Change the membership. Adding or removing exactly one voter, or changing learners only, takes one config entry; anything
+   * else goes through a joint configuration, which the leader of the day leaves by itself once it is committed.
+   *
+   * Answered by `refused`, or by `proposed` with `first` = `last` = the index of that first (joint, or only) entry. The change is
+   * done with the first `config-changed` that is committed, has an empty `outgoing` and an index at or past `first`, if its
+   * voters and learners are those asked for; if they are not, another leader replaced the change.
+   */
   | { readonly type: 'change-members'; readonly ticket: number; readonly change: MembershipChange }
   /** Ask for an index such that a state at or past it holds every write acknowledged before (dissertation §6.4). Any role. */
   | { readonly type: 'read'; readonly ticket: number }
@@ -167,15 +176,32 @@ export type Effect =
   /** Entries at and below `base.index` may go from disk. */
   | { readonly type: 'compact'; readonly base: LogBase }
   /** The proposal stands in the log of this leader from `first` to `last`. It is committed if those indexes are applied with this `term`. */
-  | { readonly type: 'proposed'; readonly ticket: number; readonly first: Index; readonly last: Index; readonly term: Term }
-  | { readonly type: 'refused'; readonly ticket: number; readonly reason: RefusalReason; readonly leader: NodeId | undefined; readonly detail: string }
+  | {
+      readonly type: 'proposed'
+      readonly ticket: number
+      readonly first: Index
+      readonly last: Index
+      readonly term: Term
+    }
+  | {
+      readonly type: 'refused'
+      readonly ticket: number
+      readonly reason: RefusalReason
+      readonly leader: NodeId | undefined
+      readonly detail: string
+    }
   /** A read of a state at or past `index` is linearizable. */
   | { readonly type: 'read-ready'; readonly ticket: number; readonly index: Index }
   /** Leadership went to another node. */
   | { readonly type: 'transferred'; readonly ticket: number }
   | { readonly type: 'role-changed'; readonly role: Role; readonly term: Term; readonly leader: NodeId | undefined }
   /** The configuration in force changed, or the one in force became committed. */
-  | { readonly type: 'config-changed'; readonly config: ClusterConfig; readonly index: Index; readonly committed: boolean }
+  | {
+      readonly type: 'config-changed'
+      readonly config: ClusterConfig
+      readonly index: Index
+      readonly committed: boolean
+    }
   /** Something an operator should know; the node goes on. */
   | { readonly type: 'alarm'; readonly code: string; readonly detail: string }
   /** An invariant is broken; the node has stopped for good and answers nothing more. */

@@ -1,0 +1,155 @@
+/**
+ * A leader's side of replication: taking office, taking proposals, hearing answers, committing (paper §5.3, §5.4.2, §8), and
+ * the reasons for which it gives up by the clock. Sending is in `replication.ts`.
+ */
+
+import { leaveIfRemoved, settleMembership, tickFarewells, trackPeers } from './membership.ts'
+import type { AppendEntriesResponse } from './messages.ts'
+import type { Progress } from './progress.ts'
+import { quorumReached } from './quorum.ts'
+import { adoptFollowerReads, hasCommittedInTerm, releaseReads } from './reads.ts'
+import { appendOwn, flushPeers, sendDueHeartbeats } from './replication.ts'
+import { becomeFollower } from './roles.ts'
+import { tickSnapshots } from './snapshots.ts'
+import type { CoreState, Leading } from './state.ts'
+import { continueTransfer, stepDownInFavour } from './transfer.ts'
+import { EntryKind, type Index } from './types.ts'
+
+const NO_PAYLOAD = new Uint8Array(0)
+
+/**
+ * The candidate has won. It appends an empty entry of its own term at once, with which all that came before can be committed
+ * (paper §8), and begins to look for where each peer's log agrees.
+ */
+export function becomeLeader(s: CoreState): void {
+  const log = s.log
+  s.role = 'leader'
+  s.leader = s.id
+  s.votes.clear()
+  let uncommittedBytes = 0
+  for (let index = log.commitIndex + 1; index <= log.lastIndex; index++) {
+    uncommittedBytes += log.entry(index)!.record.length
+  }
+  const leading: Leading = {
+    peers: new Map(),
+    noopIndex: log.lastIndex + 1,
+    uncommittedBytes,
+    quorumFloorMs: s.nowMs,
+    reads: [],
+    readPosition: 0,
+    roundPosition: 0
+  }
+  s.leading = leading
+  trackPeers(s, leading)
+  appendOwn(s, leading, EntryKind.noop, NO_PAYLOAD)
+  adoptFollowerReads(s, leading)
+}
+
+/** Takes commands, all or none. */
+export function propose(s: CoreState, ticket: number, payloads: readonly Uint8Array[]): void {
+  const { leading, log, options } = s
+  if (leading === undefined) {
+    s.refuseNotLeader(ticket)
+    return
+  }
+  if (s.transfer !== undefined) {
+    s.refuse(ticket, 'transferring', `leadership is being handed to ${s.transfer.to}`)
+    return
+  }
+  let bytes = 0
+  for (const payload of payloads) {
+    if (payload.length > options.maxEntryBytes) {
+      s.refuse(ticket, 'too-large', `a payload has ${payload.length} bytes, and ${options.maxEntryBytes} are allowed`)
+      return
+    }
+    bytes += payload.length
+  }
+  // With nothing uncommitted anything is taken, so that no proposal is refused for ever for its size.
+  const uncommitted = log.lastIndex - log.commitIndex
+  const tooMany = uncommitted + payloads.length > options.maxUncommittedEntries
+  if (uncommitted > 0 && (tooMany || leading.uncommittedBytes + bytes > options.maxUncommittedBytes)) {
+    s.refuse(ticket, 'busy', `${uncommitted} entries with ${leading.uncommittedBytes} bytes are not committed yet`)
+    return
+  }
+  const first = log.lastIndex + 1
+  for (const payload of payloads) appendOwn(s, leading, EntryKind.command, payload)
+  s.out.push({ type: 'proposed', ticket, first, last: log.lastIndex, term: s.term })
+}
+
+/** A peer answered AppendEntries. That it answered at all is noted by the caller. */
+export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: AppendEntriesResponse): void {
+  if (message.index > s.log.lastIndex) {
+    s.alarm('bad-answer', `${peer.id} answered for ${message.index}, past the last entry ${s.log.lastIndex}`)
+    return
+  }
+  if (!message.success) {
+    const agreeIndex = s.log.lastIndexWithin(message.hintIndex, message.hintTerm)
+    peer.refused(message.index, agreeIndex)
+    return
+  }
+  peer.agreed(message.index)
+  if (peer.state === 'probe' || (peer.state === 'snapshot' && peer.matchIndex >= s.log.base.index))
+    peer.becomeReplicate()
+}
+
+/**
+ * Commits what a quorum holds durably, itself included only as far as its own disk (T9), provided that the newest of it is of this
+ * leader's own term: an older entry on a majority can still be overwritten (paper §5.4.2 and figure 8; T8). Membership and
+ * reads follow from a commit.
+ */
+function advanceCommit(s: CoreState, leading: Leading): void {
+  const { log } = s
+  const own = s.mutations.has('own-match-at-append') ? log.lastIndex : log.durableIndex
+  const reached: Index = quorumReached(log.config.config, (id) =>
+    id === s.id ? own : (leading.peers.get(id)?.matchIndex ?? 0)
+  )
+  if (reached <= log.commitIndex) return
+  if (log.termAt(reached) !== s.term && !s.mutations.has('commit-old-term-by-counting')) return
+  for (let index = log.commitIndex + 1; index <= reached; index++) {
+    leading.uncommittedBytes -= log.entry(index)!.record.length
+  }
+  log.commitIndex = reached
+}
+
+/** Ends a step of a leader: commit, what follows from it, and what is to be sent. */
+export function finishLeading(s: CoreState, leading: Leading): void {
+  advanceCommit(s, leading)
+  settleMembership(s, leading)
+  if (hasCommittedInTerm(s, leading)) releaseReads(s, leading)
+  continueTransfer(s, leading)
+  flushPeers(s, leading)
+  leaveIfRemoved(s, leading)
+}
+
+/** The clock of a leader. `stalled`: this node itself did nothing for long, so that the silence of its peers says little (T26). */
+export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): void {
+  if (stalled) leading.quorumFloorMs = s.nowMs
+  if (s.diskStalled) {
+    // It could still heartbeat and so keep others from taking over, while it can commit nothing (T23).
+    s.alarm(
+      'disk-stalled',
+      `a write has been under way for longer than ${s.options.electionTimeoutMs} ms; leadership is given up`
+    )
+    stepDownInFavour(s, leading)
+    return
+  }
+  if (!hearsQuorum(s, leading)) {
+    becomeFollower(s, s.term, undefined)
+    return
+  }
+  tickSnapshots(s, leading)
+  tickFarewells(s, leading)
+  sendDueHeartbeats(s, leading)
+}
+
+/** Whether a quorum answered within an election timeout; a leader without one makes way (check-quorum, T21). */
+function hearsQuorum(s: CoreState, leading: Leading): boolean {
+  const heardMs = quorumReached(s.log.config.config, (id) => {
+    if (id === s.id) return s.nowMs
+    const peer = leading.peers.get(id)
+    return peer === undefined
+      ? leading.quorumFloorMs
+      : Math.max(peer.contactAtMs, peer.knownSinceMs, leading.quorumFloorMs)
+  })
+  return s.nowMs - heardMs <= s.options.electionTimeoutMs
+}

@@ -1,0 +1,116 @@
+/**
+ * Changing the members (paper §6; dissertation §4): when a change may start, how the leader leaves a joint configuration, whom it
+ * replicates to, and what becomes of a leader that is not in the new configuration. The algebra is in `members.ts`.
+ *
+ * A configuration is in force from the moment it is appended, and out of force if its entry is cut (T30; `log.ts`).
+ */
+
+import { encodeConfig, isJoint, isVoter, leaveJoint, membersOf, planChange } from './members.ts'
+import { FAREWELL_TIMEOUTS } from './options.ts'
+import { Progress } from './progress.ts'
+import { hasCommittedInTerm } from './reads.ts'
+import { appendOwn } from './replication.ts'
+import type { CoreState, Leading } from './state.ts'
+import { stepDownInFavour } from './transfer.ts'
+import { type ClusterConfig, EntryKind, type MembershipChange } from './types.ts'
+
+/** Takes a change, or says why not. */
+export function changeMembers(s: CoreState, ticket: number, change: MembershipChange): void {
+  const { leading } = s
+  if (leading === undefined) {
+    s.refuseNotLeader(ticket)
+    return
+  }
+  if (s.transfer !== undefined) {
+    s.refuse(ticket, 'transferring', `leadership is being handed to ${s.transfer.to}`)
+    return
+  }
+  const obstacle = changeObstacle(s, leading)
+  if (obstacle !== undefined) {
+    s.refuse(ticket, 'change-in-progress', obstacle)
+    return
+  }
+  const next = planChange(s.log.config.config, change)
+  if (typeof next === 'string') {
+    s.refuse(ticket, 'illegal-change', `the membership cannot be changed so: ${next}`)
+    return
+  }
+  const index = appendConfig(s, leading, next)
+  s.out.push({ type: 'proposed', ticket, first: index, last: index, term: s.term })
+}
+
+/**
+ * The barrier before a change (T29): the configuration in force is committed, so that changes follow one another; and an entry of
+ * this leader's term is committed, so that no other leader can still commit a change that starts from the same
+ * configuration (Ongaro's correction of 2015 to single-server changes).
+ */
+function changeObstacle(s: CoreState, leading: Leading): string | undefined {
+  const { index, config } = s.log.config
+  if (index > s.log.commitIndex) return `the configuration at ${index} is not committed yet`
+  if (isJoint(config)) return `the joint configuration at ${index} is not left yet`
+  if (!hasCommittedInTerm(s, leading) && !s.mutations.has('no-own-term-barrier')) {
+    return `nothing of term ${s.term} is committed yet`
+  }
+  return undefined
+}
+
+function appendConfig(s: CoreState, leading: Leading, config: ClusterConfig): number {
+  const { index } = appendOwn(s, leading, EntryKind.config, encodeConfig(config))
+  trackPeers(s, leading)
+  return index
+}
+
+/** Gives each member a progress. Who is no member any more keeps his for a while, to learn that the change is committed. */
+export function trackPeers(s: CoreState, leading: Leading): void {
+  const members = membersOf(s.log.config.config)
+  for (const id of members) {
+    if (id === s.id) continue
+    const known = leading.peers.get(id)
+    if (known !== undefined) {
+      // From learner to voter, or back: what is known of its log stays known (T33).
+      known.farewellUntilMs = undefined
+      continue
+    }
+    const { maxInflightMessages, maxInflightBytes } = s.options
+    leading.peers.set(id, new Progress(id, s.log.lastIndex + 1, s.nowMs, maxInflightMessages, maxInflightBytes))
+  }
+  for (const peer of leading.peers.values()) {
+    if (!members.includes(peer.id)) peer.farewellUntilMs ??= Number.POSITIVE_INFINITY
+  }
+}
+
+/**
+ * What follows from a commit: a committed joint configuration is left, by whichever leader commits it, so that a client that died
+ * leaves nothing half done (T33); a leader that is not in the committed configuration hands over and goes (T32).
+ */
+export function settleMembership(s: CoreState, leading: Leading): void {
+  const { index, config } = s.log.config
+  if (index > s.log.commitIndex || !hasCommittedInTerm(s, leading)) return
+  if (isJoint(config)) {
+    appendConfig(s, leading, leaveJoint(config))
+    return
+  }
+  for (const peer of leading.peers.values()) {
+    if (peer.farewellUntilMs === Number.POSITIVE_INFINITY) {
+      peer.farewellUntilMs = s.nowMs + FAREWELL_TIMEOUTS * s.options.electionTimeoutMs
+    }
+  }
+}
+
+/** Whether this leader has to go, the change that removes it being committed. */
+export function isRemoved(s: CoreState): boolean {
+  const { index, config } = s.log.config
+  return index <= s.log.commitIndex && !isVoter(config, s.id)
+}
+
+/** A removed leader goes, after `flushPeers` has told the others what is committed (T32). */
+export function leaveIfRemoved(s: CoreState, leading: Leading): void {
+  if (isRemoved(s)) stepDownInFavour(s, leading)
+}
+
+/** Forgets removed peers that had time to learn of it. */
+export function tickFarewells(s: CoreState, leading: Leading): void {
+  for (const peer of leading.peers.values()) {
+    if (peer.farewellUntilMs !== undefined && s.nowMs >= peer.farewellUntilMs) leading.peers.delete(peer.id)
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Limits and times of a node: the values it runs with unless told otherwise, and which values make sense together.
+ *
+ * `createRaftCore` calls `checkCoreOptions`; drivers spread their own settings over `defaultCoreOptions`.
+ */
+
+import type { CoreOptions } from './types.ts'
+
+const MIB = 1024 * 1024
+
+/** The defaults named in the docs of {@link CoreOptions}. */
+export const defaultCoreOptions: CoreOptions = {
+  electionTimeoutMs: 450,
+  heartbeatMs: 75,
+  maxEntryBytes: MIB,
+  maxAppendBytes: MIB,
+  maxInflightMessages: 64,
+  maxInflightBytes: 16 * MIB,
+  maxUncommittedEntries: 200_000,
+  maxUncommittedBytes: 64 * MIB,
+  maxApplyEntries: 4096,
+  trailingEntries: 10_240,
+  maxLogBytes: 64 * MIB
+}
+
+/**
+ * Shortest and longest wait, in ms, between the loss of the stream to the leader and the pre-vote that follows from it. Random, so
+ * that the followers, who all see the loss at the same moment, do not all ask at once.
+ */
+export const STREAM_LOSS_WAIT_MS = { shortest: 10, longest: 60 } as const
+
+/** Most reads that wait on one node. A driver gathers its reads into few tickets, so that only a runaway caller gets here. */
+export const MAX_WAITING_READS = 65_536
+
+/** A peer that was silent for longer than this many election timeouts no longer keeps the log, or a snapshot, waiting for it. */
+export const PEER_FORGOTTEN_TIMEOUTS = 20
+
+/** How many election timeouts a leader goes on telling a removed peer that it was removed, once that is committed. */
+export const FAREWELL_TIMEOUTS = 2
+
+/** Reads on a follower that no leader confirmed are refused after this many election timeouts. */
+export const READ_TIMEOUTS = 2
+
+/**
+ * @throws {RangeError} that names the option, its value and the rule it breaks
+ */
+export function checkCoreOptions(options: CoreOptions): void {
+  for (const [name, value] of Object.entries(options) as [keyof CoreOptions, number][]) {
+    const smallest = name === 'trailingEntries' ? 0 : 1
+    const whole = name === 'electionTimeoutMs' || name === 'heartbeatMs' || Number.isSafeInteger(value)
+    if (!whole || !(value >= smallest) || value === Number.POSITIVE_INFINITY) {
+      throw new RangeError(
+        `${name} is ${value}, but must be a number of at least ${smallest}, and whole unless it is a time`
+      )
+    }
+  }
+  if (options.heartbeatMs >= options.electionTimeoutMs / 3) {
+    throw new RangeError(
+      `heartbeatMs is ${options.heartbeatMs}, but must be below a third of electionTimeoutMs (${options.electionTimeoutMs}), so that one lost heartbeat starts no election`
+    )
+  }
+}

@@ -1,0 +1,397 @@
+/**
+ * The core, assembled: a table of contents. `step` takes one input, gives it to the file that holds the rule, and ends with what
+ * every step ends with. Which rule is where:
+ *
+ * | file | rules |
+ * | --- | --- |
+ * | `election.ts` | who campaigns, pre-vote, vote, stickiness |
+ * | `following.ts` | accepting, cutting, acknowledging entries |
+ * | `leading.ts` | taking office, proposals, commit, check-quorum |
+ * | `replication.ts`, `progress.ts` | what is sent to whom |
+ * | `membership.ts`, `members.ts` | changes of the configuration |
+ * | `transfer.ts` | handing over |
+ * | `reads.ts` | linearizable reads |
+ * | `snapshots.ts` | snapshots and compaction |
+ * | `state.ts` | hard state, durability, what may leave when |
+ * | `log.ts`, `quorum.ts`, `roles.ts` | the log, majorities, stepping down |
+ *
+ * Called by `../driver` and `../sim`; calls nothing outside this folder.
+ */
+
+import {
+  countOwnVote,
+  isSticky,
+  onLeaderStreamLost,
+  onPreVoteRequest,
+  onPreVoteResponse,
+  onTimeoutNow,
+  onVoteRequest,
+  onVoteResponse,
+  tickElection
+} from './election.ts'
+import { onAppendEntriesRequest } from './following.ts'
+import { checkState, invariant } from './invariants.ts'
+import { finishLeading, onAppendEntriesResponse, propose, tickLeader } from './leading.ts'
+import { Log } from './log.ts'
+import { configFault, sameConfig } from './members.ts'
+import { changeMembers } from './membership.ts'
+import type { Message } from './messages.ts'
+import { type Mutation, NO_MUTATIONS } from './mutations.ts'
+import { checkCoreOptions } from './options.ts'
+import { askLeader, onReadIndexRequest, onReadIndexResponse, read, tickFollowerReads } from './reads.ts'
+import { becomeFollower } from './roles.ts'
+import {
+  onCompactable,
+  onInstallSnapshotRequest,
+  onInstallSnapshotResponse,
+  onSnapshotFailed,
+  onSnapshotInstalled,
+  onSnapshotReady
+} from './snapshots.ts'
+import { CoreState } from './state.ts'
+import { beginTransfer, settleTransfer } from './transfer.ts'
+import type {
+  ClusterConfig,
+  CoreInit,
+  CoreStatus,
+  Effect,
+  Entry,
+  Index,
+  Input,
+  LogBase,
+  NodeId,
+  PeerStatus,
+  RaftCore,
+  Role,
+  Term
+} from './types.ts'
+
+/**
+ * Makes a node from what its disk holds. It is a follower, and does nothing before its first `tick`.
+ *
+ * @param mutations - for tests only: known bugs to put back (`mutations.ts`)
+ * @throws {RangeError} when an option is out of its range
+ * @throws {BrokenInvariant} when the stored log, state and hard state do not fit together: nothing can be told from them
+ */
+export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> = NO_MUTATIONS): RaftCore {
+  checkCoreOptions(init.options)
+  const { config } = init.base
+  const fault = config.voters.length === 0 && init.base.index === 0 ? undefined : configFault(config)
+  invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
+  const log = new Log(init.base, init.entries, init.appliedIndex)
+  invariant(
+    log.lastTerm <= init.hardState.term,
+    () => `the log ends in term ${log.lastTerm}, past the term ${init.hardState.term} of the hard state`
+  )
+  return new Core(new CoreState(init, log, mutations))
+}
+
+class Core implements RaftCore {
+  readonly #s: CoreState
+  /** What was last reported, so that each change is reported once. */
+  #reported: { role: Role; term: Term; leader: NodeId | undefined }
+  #reportedConfig: { config: ClusterConfig; index: Index; committed: boolean }
+
+  constructor(state: CoreState) {
+    this.#s = state
+    this.#reported = { role: state.role, term: state.term, leader: state.leader }
+    this.#reportedConfig = configStatus(state)
+  }
+
+  step(input: Input, nowMs: number, out: Effect[]): void {
+    const s = this.#s
+    if (s.halted) return
+    s.out = out
+    try {
+      invariant(nowMs >= s.nowMs, () => `time went back from ${s.nowMs} to ${nowMs}`)
+      s.nowMs = nowMs
+      if (s.electionDeadlineMs === undefined) s.resetElectionDeadline()
+      handle(s, input)
+      this.#finish()
+      checkState(s)
+    } catch (error) {
+      s.halted = true
+      out.push({ type: 'halt', reason: error instanceof Error ? error.message : String(error) })
+    }
+  }
+
+  /** What every step ends with. The order is that in which the driver begins the effects: send, then write, then apply. */
+  #finish(): void {
+    const s = this.#s
+    if (s.leading !== undefined) finishLeading(s, s.leading)
+    else askLeader(s)
+    settleTransfer(s)
+    s.flushPersist()
+    this.#report()
+    applyCommitted(s)
+  }
+
+  #report(): void {
+    const s = this.#s
+    const last = this.#reported
+    if (last.role !== s.role || last.term !== s.term || last.leader !== s.leader) {
+      this.#reported = { role: s.role, term: s.term, leader: s.leader }
+      s.out.push({ type: 'role-changed', ...this.#reported })
+    }
+    const known = this.#reportedConfig
+    const placed = s.log.config
+    const committed = placed.index <= s.log.commitIndex
+    if (known.index !== placed.index || known.committed !== committed || !sameConfig(known.config, placed.config)) {
+      this.#reportedConfig = configStatus(s)
+      s.out.push({ type: 'config-changed', ...this.#reportedConfig })
+    }
+  }
+
+  status(nowMs: number): CoreStatus {
+    const s = this.#s
+    const { config, index, committed } = configStatus(s)
+    return {
+      id: s.id,
+      role: s.role,
+      term: s.term,
+      votedFor: s.votedFor,
+      leader: s.leader,
+      baseIndex: s.log.base.index,
+      lastIndex: s.log.lastIndex,
+      lastTerm: s.log.lastTerm,
+      durableIndex: s.log.durableIndex,
+      commitIndex: s.log.commitIndex,
+      appliedIndex: s.log.appliedIndex,
+      config,
+      configIndex: index,
+      configCommitted: committed,
+      peers: peerStatuses(s, nowMs)
+    }
+  }
+
+  entry(index: Index): Entry | undefined {
+    return this.#s.log.entry(index)
+  }
+
+  baseAt(index: Index): LogBase | undefined {
+    return this.#s.log.baseAt(index)
+  }
+}
+
+function configStatus(s: CoreState): { config: ClusterConfig; index: Index; committed: boolean } {
+  const { config, index } = s.log.config
+  return { config, index, committed: index <= s.log.commitIndex }
+}
+
+function peerStatuses(s: CoreState, nowMs: number): PeerStatus[] {
+  const { voters, outgoing } = s.log.config.config
+  return [...(s.leading?.peers.values() ?? [])].map((peer) => ({
+    id: peer.id,
+    voter: voters.includes(peer.id) || outgoing.includes(peer.id),
+    state: peer.state,
+    matchIndex: peer.matchIndex,
+    nextIndex: peer.nextIndex,
+    inflightMessages: peer.inflight.count,
+    inflightBytes: peer.inflight.bytes,
+    lastContactAgoMs: nowMs - peer.contactAtMs
+  }))
+}
+
+function handle(s: CoreState, input: Input): void {
+  switch (input.type) {
+    case 'tick':
+      tick(s)
+      break
+    case 'receive':
+      receive(s, input.from, input.message)
+      break
+    case 'propose':
+      propose(s, input.ticket, input.payloads)
+      break
+    case 'change-members':
+      changeMembers(s, input.ticket, input.change)
+      break
+    case 'read':
+      read(s, input.ticket)
+      break
+    case 'transfer':
+      beginTransfer(s, input.ticket, input.to)
+      break
+    case 'persisted':
+      s.persisted(input.seq)
+      countOwnVote(s)
+      break
+    case 'applied':
+      applied(s, input.index)
+      break
+    case 'compactable':
+      onCompactable(s, input.index)
+      break
+    case 'snapshot-ready':
+      onSnapshotReady(s, input.base)
+      break
+    case 'snapshot-installed':
+      onSnapshotInstalled(s, input.base)
+      break
+    case 'snapshot-failed':
+      onSnapshotFailed(s, input.index)
+      break
+    case 'peer-up':
+      peerUp(s, input.peer)
+      break
+    case 'peer-down':
+      peerDown(s, input.peer)
+      break
+  }
+}
+
+/**
+ * Time passed. After a pause of this very node (a stopped process, a blocked event loop) the messages that came meanwhile are
+ * still to be handled, so that nobody's silence is held against him: timers start anew (T26).
+ */
+function tick(s: CoreState): void {
+  const stalled = s.lastTickMs !== undefined && s.nowMs - s.lastTickMs > s.options.electionTimeoutMs / 2
+  s.lastTickMs = s.nowMs
+  if (s.leading !== undefined) {
+    tickLeader(s, s.leading, stalled)
+    return
+  }
+  if (stalled) s.resetElectionDeadline()
+  tickElection(s)
+  if (s.leading === undefined) tickFollowerReads(s)
+}
+
+/** A message, terms first (paper §5.1): a higher one is followed, a lower one is told so or ignored. */
+function receive(s: CoreState, from: NodeId, message: Message): void {
+  if (from === s.id) return
+  if (message.type === 'pre-vote-request') {
+    // Its term is the one the sender would like, not one that exists.
+    onPreVoteRequest(s, from, message)
+    return
+  }
+  const wishedTerm = message.type === 'pre-vote-response' && message.granted
+  if (!wishedTerm && message.term > s.term) {
+    if (message.type === 'vote-request' && !message.transfer && isSticky(s, from)) return
+    const fromLeader = message.type === 'append-entries-request' || message.type === 'install-snapshot-request'
+    becomeFollower(s, message.term, fromLeader ? from : undefined)
+  }
+  if (!wishedTerm && message.term < s.term) {
+    answerStale(s, from, message)
+    return
+  }
+  deliver(s, from, message)
+}
+
+/** A message from a term that is over: who asks is told the term that is, and answers to old questions are nothing to anybody. */
+function answerStale(s: CoreState, from: NodeId, message: Message): void {
+  const { term } = s
+  switch (message.type) {
+    case 'append-entries-request':
+    case 'install-snapshot-request':
+      s.send(from, {
+        type: 'append-entries-response',
+        term,
+        success: false,
+        index: 0,
+        hintIndex: 0,
+        hintTerm: 0,
+        readPosition: 0
+      })
+      break
+    case 'vote-request':
+      s.send(from, { type: 'vote-response', term, granted: false })
+      break
+    case 'read-index-request':
+      s.send(from, { type: 'read-index-response', term, id: message.id, index: undefined })
+      break
+    case 'pre-vote-response':
+      // A refusal by a node that is behind is a refusal all the same.
+      onPreVoteResponse(s, from, message)
+      break
+    default:
+      break
+  }
+}
+
+/** A message of this node's own term. */
+function deliver(s: CoreState, from: NodeId, message: Message): void {
+  switch (message.type) {
+    case 'append-entries-request':
+      requireOneLeader(s, from)
+      onAppendEntriesRequest(s, from, message)
+      break
+    case 'install-snapshot-request':
+      requireOneLeader(s, from)
+      onInstallSnapshotRequest(s, from, message)
+      break
+    case 'append-entries-response':
+    case 'install-snapshot-response':
+      peerAnswered(s, from, message)
+      break
+    case 'pre-vote-response':
+      onPreVoteResponse(s, from, message)
+      break
+    case 'vote-request':
+      onVoteRequest(s, from, message)
+      break
+    case 'vote-response':
+      onVoteResponse(s, from, message)
+      break
+    case 'timeout-now':
+      onTimeoutNow(s, from, message)
+      break
+    case 'read-index-request':
+      onReadIndexRequest(s, from, message)
+      break
+    case 'read-index-response':
+      onReadIndexResponse(s, message)
+      break
+    case 'pre-vote-request':
+      break
+  }
+}
+
+/** Election safety, seen from one node (paper §5.2): a term has one leader. */
+function requireOneLeader(s: CoreState, from: NodeId): void {
+  invariant(s.leader === undefined || s.leader === from, () => `${from} leads term ${s.term}, and so does ${s.leader}`)
+}
+
+/** Every answer of a peer in this term says that it is alive, and that it still followed when it answered (T21, T47). */
+function peerAnswered(
+  s: CoreState,
+  from: NodeId,
+  message: Extract<Message, { type: 'append-entries-response' | 'install-snapshot-response' }>
+): void {
+  const peer = s.leading?.peers.get(from)
+  if (peer === undefined) return
+  peer.contactAtMs = s.nowMs
+  peer.readPosition = Math.max(peer.readPosition, message.readPosition)
+  if (message.type === 'append-entries-response') onAppendEntriesResponse(s, peer, message)
+  else onInstallSnapshotResponse(s, peer, message)
+}
+
+/** Hands out what is committed and on this disk, as much as may be under way. Not while the state is about to be replaced. */
+function applyCommitted(s: CoreState): void {
+  const log = s.log
+  if (s.installing !== undefined) return
+  const room = log.appliedIndex + s.options.maxApplyEntries
+  const to = Math.min(log.commitIndex, log.durableIndex, room)
+  if (to <= log.applyingIndex) return
+  s.out.push({ type: 'apply', entries: log.range(log.applyingIndex + 1, to) })
+  log.applyingIndex = to
+}
+
+function applied(s: CoreState, index: Index): void {
+  const log = s.log
+  invariant(
+    index <= log.applyingIndex,
+    () => `${index} was reported applied, but only ${log.applyingIndex} was handed out`
+  )
+  // A report from before a snapshot was installed may come late.
+  log.appliedIndex = Math.max(log.appliedIndex, index)
+}
+
+/** A stream came up: what was sent before may be lost, so the peer is asked where it stands, now. */
+function peerUp(s: CoreState, id: NodeId): void {
+  s.leading?.peers.get(id)?.streamChanged()
+}
+
+function peerDown(s: CoreState, id: NodeId): void {
+  s.leading?.peers.get(id)?.streamChanged()
+  if (s.role === 'follower' && s.leader === id) onLeaderStreamLost(s)
+}

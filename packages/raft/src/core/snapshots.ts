@@ -1,0 +1,151 @@
+/**
+ * Snapshots and compaction: when a peer needs a snapshot, when this node takes one, and how far the log may shrink.
+ *
+ * The core moves no snapshot bytes. A leader asks its driver for a snapshot (`need-snapshot`), names it to the peer
+ * (InstallSnapshotRequest, repeated as its heartbeat), and the peer's driver fetches it over the bulk protocol
+ * (`install-snapshot`). Paper §7, with the transfer turned from push to pull.
+ */
+
+import { invariant } from './invariants.ts'
+import type { InstallSnapshotRequest, InstallSnapshotResponse } from './messages.ts'
+import { PEER_FORGOTTEN_TIMEOUTS } from './options.ts'
+import type { Progress } from './progress.ts'
+import { heardLeader } from './roles.ts'
+import type { CoreState, Leading } from './state.ts'
+import type { Index, LogBase, NodeId } from './types.ts'
+
+/** The peer's next entry is compacted away. Asks for a snapshot, but only for a peer that answers, and not in a loop. */
+export function startSnapshot(s: CoreState, peer: Progress): void {
+  const answers = s.nowMs - peer.contactAtMs < s.options.electionTimeoutMs
+  if (!answers || s.nowMs < peer.snapshotNotBeforeMs) return
+  peer.becomeSnapshot(s.nowMs)
+  s.out.push({ type: 'need-snapshot', to: peer.id })
+}
+
+/** The driver has a snapshot: names it to every peer that waits for one. */
+export function onSnapshotReady(s: CoreState, base: LogBase): void {
+  if (s.leading === undefined) return
+  for (const peer of s.leading.peers.values()) {
+    if (peer.state !== 'snapshot' || peer.snapshot !== undefined) continue
+    if (base.index < s.log.base.index) {
+      // The log went on without it; after installing it the peer would need the next one at once.
+      retrySnapshotLater(s, peer)
+      continue
+    }
+    peer.snapshot = base
+    peer.snapshotAtMs = s.nowMs
+    peer.sentAtMs = s.nowMs
+    s.send(peer.id, { type: 'install-snapshot-request', term: s.term, base, readPosition: s.leading.readPosition })
+  }
+}
+
+function retrySnapshotLater(s: CoreState, peer: Progress): void {
+  peer.becomeProbe(peer.matchIndex + 1)
+  peer.snapshotNotBeforeMs = s.nowMs + s.options.heartbeatMs
+}
+
+/** A peer says how the transfer goes. That it answered at all is noted by the caller. */
+export function onInstallSnapshotResponse(s: CoreState, peer: Progress, message: InstallSnapshotResponse): void {
+  if (message.outcome === 'installed') {
+    // What a snapshot holds is committed, so it agrees with this leader's log; a log that ends below it cannot be a leader's.
+    peer.agreed(Math.min(message.index, s.log.lastIndex))
+    if (peer.state === 'snapshot' && peer.matchIndex >= s.log.base.index) peer.becomeReplicate()
+    return
+  }
+  if (peer.state !== 'snapshot') return
+  if (message.outcome === 'fetching') peer.snapshotAtMs = s.nowMs
+  else if (message.index === peer.snapshot?.index) retrySnapshotLater(s, peer)
+}
+
+/** Gives up on transfers of which nothing was heard, so that they do not hold the log for ever. */
+export function tickSnapshots(s: CoreState, leading: Leading): void {
+  const oldest = s.nowMs - PEER_FORGOTTEN_TIMEOUTS * s.options.electionTimeoutMs
+  for (const peer of leading.peers.values()) {
+    if (peer.state === 'snapshot' && peer.snapshotAtMs < oldest) retrySnapshotLater(s, peer)
+  }
+}
+
+/**
+ * The leader names a snapshot. It is taken only if it is news: this node knows less to be committed, and its log does not
+ * already hold the entry it stands at (T38). While one is fetched no other is begun.
+ */
+export function onInstallSnapshotRequest(s: CoreState, from: NodeId, message: InstallSnapshotRequest): void {
+  heardLeader(s, from)
+  const { base } = message
+  const log = s.log
+  if (s.installing !== undefined) {
+    respond(s, from, s.installing.index, 'fetching', message.readPosition)
+    return
+  }
+  if (base.index > log.commitIndex && log.termAt(base.index) === base.term) {
+    invariant(
+      log.chainAt(base.index) === base.chain,
+      () => `${from} has another history at ${base.index} of term ${base.term}`
+    )
+    log.commitIndex = base.index
+  }
+  if (base.index <= log.commitIndex) {
+    // Committed, but perhaps not all on this disk yet: the answer waits for it.
+    respond(s, from, base.index, 'installed', message.readPosition)
+    return
+  }
+  s.installing = base
+  s.out.push({ type: 'install-snapshot', from, base })
+  respond(s, from, base.index, 'fetching', message.readPosition)
+}
+
+function respond(
+  s: CoreState,
+  to: NodeId,
+  index: Index,
+  outcome: InstallSnapshotResponse['outcome'],
+  readPosition: number
+): void {
+  const throughIndex = outcome === 'installed' ? index : 0
+  s.send(to, { type: 'install-snapshot-response', term: s.term, index, outcome, readPosition }, throughIndex)
+}
+
+/** The driver stands at the snapshot: the log begins anew after it, with its configuration (T31, T42). */
+export function onSnapshotInstalled(s: CoreState, base: LogBase): void {
+  const asked = s.installing
+  invariant(
+    asked !== undefined && base.index >= asked.index,
+    () => `a snapshot at ${base.index} was installed, but ${asked?.index ?? 'none'} was asked for`
+  )
+  s.installing = undefined
+  s.resetLog(base)
+  if (s.leader !== undefined) respond(s, s.leader, base.index, 'installed', 0)
+}
+
+/** The snapshot could not be had: the leader may offer another. */
+export function onSnapshotFailed(s: CoreState, index: Index): void {
+  if (s.installing?.index !== index) return
+  s.installing = undefined
+  if (s.leader !== undefined) respond(s, s.leader, index, 'failed', 0)
+}
+
+/**
+ * The state machine is durable at `index`. The log shrinks to the lowest of
+ * - `index` less `trailingEntries`, so that a peer that was away briefly finds its entries here;
+ * - on a leader, what the slowest peer that still answers has;
+ * - on a leader, where the snapshots stand that peers are fetching, so that they can go on from there (T28);
+ * but never keeps more than `maxLogBytes` for these three, so that one slow peer cannot fill the memory.
+ */
+export function onCompactable(s: CoreState, index: Index): void {
+  const log = s.log
+  // While a snapshot is fetched the log is about to be replaced: nothing is gained, and the driver has one thing less to order.
+  if (s.installing !== undefined) return
+  const limit = Math.min(index, log.appliedIndex, log.durableIndex)
+  let wanted = limit - s.options.trailingEntries
+  for (const peer of s.leading?.peers.values() ?? []) {
+    if (peer.farewellUntilMs !== undefined) continue
+    if (s.nowMs - Math.max(peer.contactAtMs, peer.knownSinceMs) > PEER_FORGOTTEN_TIMEOUTS * s.options.electionTimeoutMs)
+      continue
+    // A snapshot in the making will stand at or past what is applied now.
+    const needed = peer.state === 'snapshot' ? (peer.snapshot?.index ?? log.appliedIndex) : peer.matchIndex
+    wanted = Math.min(wanted, needed)
+  }
+  const target = Math.min(limit, Math.max(wanted, log.indexKeeping(s.options.maxLogBytes)))
+  if (target <= log.base.index) return
+  s.out.push({ type: 'compact', base: log.compact(target) })
+}

@@ -1,0 +1,260 @@
+/**
+ * The state of one node, and the two ways in which it speaks: effects, and the persist effect that a step ends with.
+ *
+ * The rules live in the files beside this one, as functions over `CoreState`; `raft.ts` calls them. What they share is here:
+ * who the node is, what it remembers, and what of that is on disk. A step gathers all that is to become durable, and all
+ * messages that may not leave before it is, into one `persist` (T1, T3).
+ */
+
+import { invariant } from './invariants.ts'
+import type { Log } from './log.ts'
+import type { Message } from './messages.ts'
+import type { Mutation } from './mutations.ts'
+import { Prng } from './prng.ts'
+import type { Progress } from './progress.ts'
+import type {
+  Checksum,
+  CoreInit,
+  CoreOptions,
+  Effect,
+  Envelope,
+  Index,
+  LogBase,
+  NodeId,
+  RefusalReason,
+  Role,
+  Term
+} from './types.ts'
+
+/** A persist effect that is not durable yet. */
+interface PendingPersist {
+  readonly seq: number
+  /** With it, entries up to here are durable; lowered when they are cut, so that it never vouches for their successors (T14). */
+  throughIndex: Index
+  /** The hard state in it, if any. */
+  readonly hardState: { readonly term: Term; readonly votedFor: NodeId | undefined } | undefined
+  readonly atMs: number
+}
+
+/** A read that waits on the leader: of this node (`ticket`), or of a follower (`from`, `id`). */
+export interface LeaderRead {
+  readonly ticket: number | undefined
+  readonly from: NodeId | undefined
+  readonly id: number
+  readonly position: number
+  /** The commit index when it arrived; 0 if nothing of the leader's term was committed then. */
+  readonly index: Index
+}
+
+/** What a node has while it leads, and only then. */
+export interface Leading {
+  readonly peers: Map<NodeId, Progress>
+  /** The no-op that opened the term. At or below the commit index: this leader has committed in its own term (T29, T46). */
+  readonly noopIndex: Index
+  /** Record bytes above the commit index. */
+  uncommittedBytes: number
+  /** Silence of peers counts from here at the earliest: the start of the term, or the end of a stall of this node. Milliseconds. */
+  quorumFloorMs: number
+  /** Reads in order of their position. */
+  reads: LeaderRead[]
+  /** Counts reads; every message to a peer carries it (T47). */
+  readPosition: number
+  /** The position up to which a round of heartbeats was sent. */
+  roundPosition: number
+}
+
+/** Reads of this node while another leads. */
+export interface FollowerReads {
+  /** Arrived since the last question. */
+  waiting: { readonly ticket: number; readonly atMs: number }[]
+  /** The question that is out, and the reads that wait for its answer. */
+  asked:
+    | { readonly id: number; readonly reads: { readonly ticket: number; readonly atMs: number }[]; sentAtMs: number }
+    | undefined
+  lastId: number
+}
+
+/** A hand-over under way; outlives the leadership until it is known who leads. */
+export interface Transfer {
+  readonly ticket: number
+  readonly to: NodeId
+  readonly deadlineMs: number
+  sent: boolean
+}
+
+export class CoreState {
+  readonly id: NodeId
+  readonly options: CoreOptions
+  readonly checksum: Checksum
+  readonly mutations: ReadonlySet<Mutation>
+  readonly prng: Prng
+  readonly log: Log
+
+  /** Where the running step puts its effects. */
+  out: Effect[] = []
+  /** The time of the running step. */
+  nowMs = 0
+  lastTickMs: number | undefined
+  halted = false
+
+  term: Term
+  votedFor: NodeId | undefined
+  role: Role = 'follower'
+  /** Who leads `term`, if known. */
+  leader: NodeId | undefined
+  /** When the leader was last heard. Milliseconds. */
+  leaderContactMs = Number.NEGATIVE_INFINITY
+  /** A node that does not lead campaigns at this time; undefined before the first step. Milliseconds. */
+  electionDeadlineMs: number | undefined
+  /** Votes, or pre-votes, of the election under way. */
+  readonly votes = new Map<NodeId, boolean>()
+  /** Set exactly while `role` is `leader`. */
+  leading: Leading | undefined
+  readonly followerReads: FollowerReads = { waiting: [], asked: undefined, lastId: 0 }
+  transfer: Transfer | undefined
+  /** The snapshot that is being fetched. While it is, the log takes no entries, since it is about to be replaced. */
+  installing: LogBase | undefined
+
+  /** The hard state that is on disk. */
+  #durableTerm: Term
+  #durableVote: NodeId | undefined
+  #hardStateChanged = false
+  #truncateFrom: Index | undefined
+  #release: Envelope[] = []
+  /** In order of `seq`. Short: as many as a driver lets gather while one write runs. */
+  readonly #pending: PendingPersist[] = []
+  #lastSeq = 0
+
+  constructor(init: CoreInit, log: Log, mutations: ReadonlySet<Mutation>) {
+    this.id = init.id
+    this.options = init.options
+    this.checksum = init.checksum
+    this.mutations = mutations
+    this.prng = new Prng(init.seed)
+    this.log = log
+    this.term = init.hardState.term
+    this.votedFor = init.hardState.votedFor
+    this.#durableTerm = this.term
+    this.#durableVote = this.votedFor
+  }
+
+  /** Moves to a term, or records a vote in it. Both leave as one record (T1); a new term begins without a vote (T4). */
+  setHardState(term: Term, votedFor: NodeId | undefined): void {
+    invariant(term >= this.term, () => `the term would fall from ${this.term} to ${term}`)
+    invariant(
+      term > this.term || this.votedFor === undefined || this.votedFor === votedFor,
+      () => `a second vote in term ${term}: ${votedFor} after ${this.votedFor}`
+    )
+    this.term = term
+    this.votedFor = votedFor
+    this.#hardStateChanged = true
+  }
+
+  /** Whether the vote of this node for itself in this term is on disk; only then does it count (T5). */
+  get ownVoteDurable(): boolean {
+    if (this.mutations.has('own-vote-counted-early')) return this.votedFor === this.id
+    return this.#durableTerm === this.term && this.#durableVote === this.id
+  }
+
+  /**
+   * Sends a message that promises no more than the term of this node, and that entries up to `throughIndex` are durable: at once
+   * if that is so on disk already, else with the persist effect that makes it so. The only place where this is decided (T3).
+   */
+  send(to: NodeId, message: Message, throughIndex: Index = 0): void {
+    if (!this.#hardStateChanged && this.#durableTerm === this.term && throughIndex <= this.log.durableIndex) {
+      this.out.push({ type: 'send', to, message })
+    } else {
+      this.#release.push({ to, message })
+    }
+  }
+
+  /** Sends a message with nothing to wait for: a promise that is broken on purpose, under a mutation. */
+  sendUnsafely(to: NodeId, message: Message): void {
+    this.out.push({ type: 'send', to, message })
+  }
+
+  /** Cuts the log where it conflicts with the leader's. Writes under way no longer vouch for what was cut (T14). */
+  truncateLog(from: Index): void {
+    this.log.truncate(from)
+    this.#truncateFrom = from
+    this.#lowerPending(from - 1)
+  }
+
+  /** The log was replaced on disk by a snapshot at `base`. */
+  resetLog(base: LogBase): void {
+    this.#lowerPending(base.index)
+    this.log.reset(base)
+  }
+
+  #lowerPending(index: Index): void {
+    for (const persist of this.#pending) persist.throughIndex = Math.min(persist.throughIndex, index)
+  }
+
+  /** Ends a step: all that is to become durable leaves as one effect. */
+  flushPersist(): void {
+    const log = this.log
+    const hasEntries = log.stagedIndex < log.lastIndex
+    if (!this.#hardStateChanged && this.#truncateFrom === undefined && !hasEntries && this.#release.length === 0) return
+    const seq = ++this.#lastSeq
+    const hardState = this.#hardStateChanged ? { term: this.term, votedFor: this.#voteToWrite } : undefined
+    const entries = hasEntries ? log.range(log.stagedIndex + 1, log.lastIndex) : []
+    this.out.push({
+      type: 'persist',
+      seq,
+      hardState,
+      truncateFrom: this.#truncateFrom,
+      entries,
+      release: this.#release
+    })
+    this.#pending.push({ seq, throughIndex: log.lastIndex, hardState, atMs: this.nowMs })
+    log.stagedIndex = log.lastIndex
+    this.#hardStateChanged = false
+    this.#truncateFrom = undefined
+    this.#release = []
+  }
+
+  /** The vote as it goes to disk (T2): the one in memory, except under the mutation that forgets votes for others. */
+  get #voteToWrite(): NodeId | undefined {
+    return this.mutations.has('vote-not-persisted') && this.votedFor !== this.id ? undefined : this.votedFor
+  }
+
+  /** All persist effects up to `seq` are durable. */
+  persisted(seq: number): void {
+    invariant(seq <= this.#lastSeq, () => `persist ${seq} was reported durable, but ${this.#lastSeq} is the last one`)
+    let done = 0
+    while (done < this.#pending.length && this.#pending[done]!.seq <= seq) {
+      const persist = this.#pending[done++]!
+      this.log.durableIndex = Math.max(this.log.durableIndex, persist.throughIndex)
+      if (persist.hardState !== undefined) {
+        this.#durableTerm = persist.hardState.term
+        this.#durableVote = persist.hardState.votedFor
+      }
+    }
+    this.#pending.splice(0, done)
+  }
+
+  /** Whether a write has been under way for longer than an election timeout: the disk hangs (T23). */
+  get diskStalled(): boolean {
+    const oldest = this.#pending[0]
+    return oldest !== undefined && this.nowMs - oldest.atMs > this.options.electionTimeoutMs
+  }
+
+  /** Draws the time of the next election, if the leader stays silent (paper §5.2). */
+  resetElectionDeadline(): void {
+    const timeout = this.options.electionTimeoutMs
+    this.electionDeadlineMs = this.nowMs + this.prng.between(timeout, 2 * timeout)
+  }
+
+  refuse(ticket: number, reason: RefusalReason, detail: string): void {
+    this.out.push({ type: 'refused', ticket, reason, leader: this.leader, detail })
+  }
+
+  refuseNotLeader(ticket: number): void {
+    const who = this.leader === undefined ? 'no leader is known' : `${this.leader} leads`
+    this.refuse(ticket, 'not-leader', `this node is a ${this.role} in term ${this.term}; ${who}`)
+  }
+
+  alarm(code: string, detail: string): void {
+    this.out.push({ type: 'alarm', code, detail })
+  }
+}
