@@ -1,0 +1,334 @@
+/**
+ * Reads a stored log without changing anything: the rules by which damage is judged. Called by `segment-log.ts` when a node
+ * starts, and by whoever wants to know what a folder holds before starting one (`inspectGroup`).
+ *
+ * A part that cannot be read was either never acknowledged (the tail of the last commit, cut short by a crash: dropped) or
+ * it was, and has rotted (a fault, T54). It was acknowledged, hence rotten, if anything written later is there: a
+ * later commit in the same segment, a later segment, or a mark in the hard state that counts it. `segment-log.ts` says what
+ * remains in doubt. Every other contradiction is a fault as well: a segment missing or of the wrong length, entries that do
+ * not follow from the base, a log that ends before the mark.
+ */
+
+import type { StoredGroup } from '../api.ts'
+import { decodeConfig } from '../core/members.ts'
+import { payloadOf } from '../core/record.ts'
+import { type Entry, EntryKind, type Index } from '../core/types.ts'
+import type { LogFault } from '../ports.ts'
+import { EMPTY_BASE, readBase, type StoredBase } from './base-file.ts'
+import { checksum } from './checksum.ts'
+import { HardStateLostError, LogUnusableError } from './errors.ts'
+import { type FileSystem, nodeFileSystem } from './file-system.ts'
+import { HARD_STATE_FILE, NO_MARK, readHardState, type StoredHardState } from './hard-state.ts'
+import {
+  decodeSegmentHeader,
+  type FrameDamage,
+  frameSeedOf,
+  hasLaterFrame,
+  lastIndexOf,
+  type Replay,
+  replayFrame,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentNumber
+} from './segment.ts'
+
+/** A segment that belongs to the log. */
+export interface ReadSegment {
+  readonly name: string
+  readonly number: number
+  readonly previousSeq: number
+  /** Highest index that was ever written in it, truncated since or not; that of the entry before it if it has none. */
+  readonly maxIndex: Index
+  readonly bytes: Uint8Array
+  /** Length up to the end of the last sound commit. */
+  readonly soundBytes: number
+  /** Offset of the first commit that the mark does not count; `soundBytes` if there is none. */
+  readonly unmarkedFrom: number
+}
+
+export interface StoredLog {
+  readonly hardState: StoredHardState | undefined
+  readonly base: StoredBase
+  /** Whether a base stands on disk, or the one of an empty log was assumed. */
+  readonly hasBase: boolean
+  readonly segments: readonly ReadSegment[]
+  /** From `base.base.index + 1`. */
+  readonly entries: readonly Entry[]
+  readonly seq: number
+  readonly frame: number
+  /** Highest segment number in the folder, stale ones included. */
+  readonly lastNumber: number
+  /** Files that are no part of the log any more: replaced or compacted segments, temporary files, a segment whose creation was cut short. */
+  readonly leftovers: readonly string[]
+  readonly faults: readonly LogFault[]
+}
+
+/** @param context - distinguishes this node's files from all others': a misdirected or foreign file fails its checksums (T58) */
+export const contextSeed = (context: Uint8Array | undefined): number =>
+  context === undefined ? 0 : checksum(context, 0)
+
+/**
+ * @throws {HardStateLostError} when term and vote cannot be read, or are missing beside a log
+ * @throws {LogUnusableError} when the base cannot be read, or a file is of a newer version
+ */
+export async function readLog(fileSystem: FileSystem, folder: string, seed: number): Promise<StoredLog> {
+  const names = (await fileSystem.list(folder)) ?? []
+  const hardState = await readHardState(fileSystem, folder, seed)
+  const foundBase = await readBase(fileSystem, folder, seed)
+  const found = names.flatMap((name) => {
+    const number = segmentNumber(name)
+    return number === undefined ? [] : [{ name, number }]
+  })
+  found.sort((a, b) => a.number - b.number)
+  const mark = hardState?.content.mark ?? NO_MARK
+  if (hardState === undefined && (foundBase !== undefined || found.length > 0)) {
+    throw new HardStateLostError(`${folder}/${HARD_STATE_FILE}`, 'the file is missing beside a log')
+  }
+  if (foundBase === undefined && (found.length > 0 || mark.seq > 0)) {
+    throw new LogUnusableError('base-damaged', folder, 'the file that says where the log begins is missing')
+  }
+  const base = foundBase ?? EMPTY_BASE
+  const live = found.filter(({ number }) => number >= base.firstSegment)
+  const scan = new LogScan(fileSystem, folder, seed, base, mark)
+  for (const [n, { name, number }] of live.entries()) {
+    if (!(await scan.read(name, number, n === live.length - 1))) break
+  }
+  scan.finish()
+  return {
+    hardState,
+    base,
+    hasBase: foundBase !== undefined,
+    segments: scan.segments,
+    entries: scan.entries(),
+    seq: scan.seq,
+    frame: scan.frame,
+    lastNumber: found.at(-1)?.number ?? 0,
+    leftovers: [
+      ...found.filter(({ number }) => number < base.firstSegment).map(({ name }) => name),
+      ...scan.unborn,
+      ...names.filter((name) => name.endsWith('.tmp'))
+    ],
+    faults: scan.faults
+  }
+}
+
+/** Reads the segments one after the other, up to the first fault. */
+class LogScan {
+  readonly segments: ReadSegment[] = []
+  readonly faults: LogFault[] = []
+  /** A last segment whose header never became whole. */
+  readonly unborn: string[] = []
+  readonly #fileSystem: FileSystem
+  readonly #folder: string
+  readonly #seed: number
+  readonly #base: StoredBase
+  readonly #mark: { readonly seq: number; readonly lastIndex: Index; readonly frame: number }
+  #replay: Replay | undefined
+  /** Where the sound part of the segment before ended. */
+  #previousBytes = 0
+
+  constructor(
+    fileSystem: FileSystem,
+    folder: string,
+    seed: number,
+    base: StoredBase,
+    mark: { readonly seq: number; readonly lastIndex: Index; readonly frame: number }
+  ) {
+    this.#fileSystem = fileSystem
+    this.#folder = folder
+    this.#seed = seed
+    this.#base = base
+    this.#mark = mark
+  }
+
+  get seq(): number {
+    return this.#replay?.seq ?? this.#base.seq
+  }
+
+  get frame(): number {
+    return this.#replay?.frame ?? 0
+  }
+
+  get #lastIndex(): Index {
+    return this.#replay === undefined ? this.#base.base.index : lastIndexOf(this.#replay)
+  }
+
+  entries(): readonly Entry[] {
+    if (this.#replay === undefined) return []
+    const below = this.#base.base.index - this.#replay.startIndex
+    return below === 0 ? this.#replay.entries : this.#replay.entries.slice(Math.max(below, 0))
+  }
+
+  #fault(file: string, offset: number, damage: FrameDamage): false {
+    this.faults.push({ file: `${this.#folder}/${file}`, offset, ...damage })
+    return false
+  }
+
+  /** @returns false at a fault, or at the end of the log */
+  async read(name: string, number: number, isLast: boolean): Promise<boolean> {
+    const fromIndex = this.#lastIndex + 1
+    const expected = this.#base.firstSegment + this.segments.length
+    if (number !== expected)
+      return this.#fault(name, 0, { fromIndex, detail: `segment ${expected} is missing before it` })
+    const bytes = await this.#fileSystem.readFile(`${this.#folder}/${name}`)
+    if (bytes === undefined)
+      return this.#fault(name, 0, { fromIndex, detail: 'the file vanished while the log was read' })
+
+    const header = decodeSegmentHeader(bytes, this.#seed)
+    if (header === 'newer')
+      throw new LogUnusableError('unsupported-version', `${this.#folder}/${name}`, 'a newer version wrote it')
+    if (header === undefined) {
+      // A segment is made together with its first commit: as long as that is not durable, the header need not be either.
+      if (isLast && this.#mark.seq <= this.seq && !this.#mayHaveFrames(bytes)) {
+        this.unborn.push(name)
+        return false
+      }
+      return this.#fault(name, 0, { fromIndex, detail: 'the header of the segment is damaged' })
+    }
+    const contradiction = this.#contradiction(header, number)
+    if (contradiction !== undefined) return this.#fault(name, 0, { fromIndex, detail: contradiction })
+
+    this.#replay ??= {
+      startIndex: header.previousIndex,
+      startTerm: header.previousTerm,
+      startChain: header.previousChain,
+      entries: [],
+      seq: header.previousSeq,
+      frame: 0
+    }
+    return this.#frames(name, bytes, header, isLast)
+  }
+
+  /** Whether damage to the header alone, and not a creation cut short, explains a file: it goes on as frames do. */
+  #mayHaveFrames(bytes: Uint8Array): boolean {
+    // The seed of the frames is lost with the header, so that only what every frame begins with can be looked for. A commit
+    // that was being written with the header looks the same; the doubt is settled by what follows it.
+    return countFrameMagics(bytes) > 1
+  }
+
+  #contradiction(header: SegmentHeader, number: number): string | undefined {
+    if (header.number !== number) return `it is segment ${header.number} by its header`
+    if (header.previousSeq !== this.seq)
+      return `it continues commit ${header.previousSeq}, and the log before it ends with ${this.seq}`
+    const replay = this.#replay
+    if (replay === undefined) {
+      const { index, term, chain } = this.#base.base
+      if (header.previousIndex > index)
+        return `it begins after index ${header.previousIndex}, and the base is at ${index}`
+      if (header.previousIndex === index && (header.previousTerm !== term || header.previousChain !== chain)) {
+        return `it does not follow from the base at index ${index}`
+      }
+      return undefined
+    }
+    if (header.previousBytes !== this.#previousBytes) {
+      return `the segment before it has ${this.#previousBytes} sound bytes in place of ${header.previousBytes}`
+    }
+    const last = replay.entries.at(-1)
+    const [term, chain] = last === undefined ? [replay.startTerm, replay.startChain] : [last.term, last.chain]
+    if (
+      header.previousIndex !== lastIndexOf(replay) ||
+      header.previousTerm !== term ||
+      header.previousChain !== chain
+    ) {
+      return `it does not follow from the segment before it, which ends at index ${lastIndexOf(replay)}`
+    }
+    return undefined
+  }
+
+  #frames(name: string, bytes: Uint8Array, header: SegmentHeader, isLast: boolean): boolean {
+    const replay = this.#replay!
+    const frameSeed = frameSeedOf(bytes)
+    let at = SEGMENT_HEADER_BYTES
+    let maxIndex = header.previousIndex
+    let unmarkedFrom = this.#mark.seq <= replay.seq ? at : undefined
+    let sound = true
+    while (at < bytes.length) {
+      const next = replayFrame(bytes, at, frameSeed, replay)
+      if (typeof next !== 'number') {
+        const wasDurable =
+          !isLast || this.#mark.seq > replay.seq || hasLaterFrame(bytes, at + 1, frameSeed, replay.seq + 1)
+        if (wasDurable) sound = this.#fault(name, at, next)
+        break
+      }
+      at = next
+      maxIndex = Math.max(maxIndex, lastIndexOf(replay))
+      if (replay.seq === this.#mark.seq) {
+        unmarkedFrom = at
+        if (replay.frame !== this.#mark.frame || lastIndexOf(replay) !== this.#mark.lastIndex) {
+          sound = this.#fault(name, at, {
+            fromIndex: lastIndexOf(replay) + 1,
+            detail: `commit ${replay.seq} is not the one that was marked durable`
+          })
+          break
+        }
+      }
+    }
+    this.#previousBytes = at
+    this.segments.push({
+      name,
+      number: header.number,
+      previousSeq: header.previousSeq,
+      maxIndex,
+      bytes,
+      soundBytes: at,
+      unmarkedFrom: unmarkedFrom ?? at
+    })
+    return sound
+  }
+
+  /** What can only be judged at the end. */
+  finish(): void {
+    const file = this.segments.at(-1)?.name ?? ''
+    const offset = this.segments.at(-1)?.soundBytes ?? 0
+    if (this.faults.length === 0 && this.#mark.seq > this.seq) {
+      this.#fault(file, offset, {
+        fromIndex: this.#lastIndex + 1,
+        detail: `the log ends with commit ${this.seq}, and commit ${this.#mark.seq} (up to index ${this.#mark.lastIndex}) was durable`
+      })
+    }
+    const { index, term, chain } = this.#base.base
+    const replay = this.#replay
+    if (replay === undefined || replay.startIndex === index) return
+    const atBase = replay.entries[index - replay.startIndex - 1]
+    // Where an earlier fault ended the reading before the base, there is nothing to compare and nothing to answer.
+    if (atBase === undefined ? this.faults.length > 0 : atBase.term === term && atBase.chain === chain) return
+    this.#fault(file, offset, {
+      fromIndex: index + 1,
+      detail: `the log does not hold the entry of its base at index ${index}`
+    })
+    replay.entries.length = 0
+  }
+}
+
+function countFrameMagics(bytes: Uint8Array): number {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  let count = 0
+  for (let at = text.indexOf('QRF1'); at >= 0; at = text.indexOf('QRF1', at + 1)) count += 1
+  return count
+}
+
+export interface InspectOptions {
+  /** The same as the log was written with. */
+  readonly seedContext?: Uint8Array
+  readonly fileSystem?: FileSystem
+}
+
+/**
+ * What a folder holds, without changing anything in it. A damaged log is described as far as it can be read.
+ *
+ * @returns undefined if there is no log in it; a group without voters in its configuration if a node waited here to be added
+ * @throws {HardStateLostError} as `load`
+ * @throws {LogUnusableError} as `load`
+ */
+export async function inspectGroup(folder: string, options: InspectOptions = {}): Promise<StoredGroup | undefined> {
+  const stored = await readLog(options.fileSystem ?? nodeFileSystem, folder, contextSeed(options.seedContext))
+  if (stored.hardState === undefined) return undefined
+  const newest = stored.entries.findLast((entry) => entry.kind === EntryKind.config)
+  const { base } = stored.base
+  return {
+    hardState: stored.hardState.content.hardState,
+    base,
+    lastIndex: base.index + stored.entries.length,
+    config: (newest === undefined ? undefined : decodeConfig(payloadOf(newest))) ?? base.config
+  }
+}

@@ -1,0 +1,463 @@
+/**
+ * The log and hard state of a node on disk, in segment files of its own format. The driver calls it through `LogStorage`;
+ * `segment.ts` has the bytes, `log-reader.ts` the reading, `hard-state.ts` term and vote, `base-file.ts` where the log begins.
+ *
+ * **One sync a commit.** A call of `persist` writes one frame (a header that says where the log is cut and what follows, then
+ * the entries as they stand on the wire) to a file that the kernel syncs on each write. Only when that is done does the
+ * next call begin. Nothing is ever overwritten: a truncation is a frame as well, carried out when the log is read.
+ *
+ * **Torn or rotten.** If a frame cannot be read, whether it was acknowledged decides between dropping it and reporting a
+ * fault (T54). Writing "this was durable" after each commit would cost a second sync, so it is inferred:
+ * 1. every later frame or segment proves it, as frames are written one at a time;
+ * 2. the mark in the hard state counts the frames that were durable when it was written. It is brought up to date at most
+ *    `markDelayMs` after a commit, beside the commits and on another file, and when the log is loaded and closed.
+ *
+ * What remains in doubt: damage to the frames of the last `markDelayMs` before a stop without `close`, if it takes the very
+ * last frame (or, by cutting the file short, or by taking the header of a segment, several), cannot be told from a write
+ * that was cut short by that stop; it is dropped. Damage anywhere else is a fault. A crash cannot be mistaken for rot, except
+ * that a commit cut short while it carried, in a payload, the bytes of a frame of this very file would be; they are seeded with
+ * a nonce that nobody is told.
+ *
+ * **Loading** trusts nothing that is merely in the page cache: after a process died between a write and its sync, or a sync failed
+ * (T51), what is read may not be on disk. All that the mark does not count is written again in place, with the same bytes, and
+ * synced, before `load` answers; a torn tail is cut off. New frames always go to a new segment.
+ */
+
+import { randomInt } from 'node:crypto'
+import type { Entry, HardState, Index, LogBase, Term } from '../core/types.ts'
+import type { Clock, LoadedLog, LogStorage, PersistBatch } from '../ports.ts'
+import { EMPTY_BASE, type StoredBase, writeBase } from './base-file.ts'
+import { HardStateLostError, LogUnusableError, StorageFailedError, StorageMisuseError } from './errors.ts'
+import { type FileSystem, nodeFileSystem, type WritableFile } from './file-system.ts'
+import { type DurableMark, HardStateFile, NO_MARK } from './hard-state.ts'
+import { contextSeed, readLog, type StoredLog } from './log-reader.ts'
+import {
+  bodyBytesOf,
+  encodeFrameHeader,
+  encodeSegmentHeader,
+  frameCrcOf,
+  frameSeedOf,
+  gather,
+  MIN_FRAME_BYTES,
+  SEGMENT_HEADER_BYTES,
+  segmentName
+} from './segment.ts'
+
+const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
+const DEFAULT_MARK_DELAY_MS = 500
+/** Most record bytes in one commit; the driver's batches are far smaller. */
+const MAX_BODY_BYTES = 1024 * 1024 * 1024
+
+export interface SegmentLogInit {
+  /** Made if it is not there. Holds `hard-state`, `base.json` and `log-*.seg`; other files in it are left alone, except `*.tmp`. */
+  readonly folder: string
+  /** A segment that has reached this size is followed by a new one. @default 16 MiB */
+  readonly segmentBytes?: number
+  /** Mixed into every checksum, so that a file of another node, or of an earlier incarnation, does not pass as this one's (T58). */
+  readonly seedContext?: Uint8Array
+  /** How far the durable mark may lag behind the commits, in ms. @default 500 */
+  readonly markDelayMs?: number
+  /** @default timers of Node that do not keep the process alive */
+  readonly clock?: Pick<Clock, 'after'>
+  /** @default the real one */
+  readonly fileSystem?: FileSystem
+}
+
+interface Segment {
+  readonly name: string
+  readonly number: number
+  readonly previousSeq: number
+  maxIndex: Index
+  bytes: number
+}
+
+interface ActiveSegment extends Segment {
+  readonly file: WritableFile
+  readonly frameSeed: number
+}
+
+const systemTimers: Pick<Clock, 'after'> = {
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs).unref()
+    return () => clearTimeout(timer)
+  }
+}
+
+/**
+ * The log in `folder`. Touches nothing until `load`, which has to come first; an empty folder stays empty until the first
+ * write. `load` also answers term 0, no vote and an empty base for it.
+ *
+ * @example
+ * const log = openSegmentLog({ folder: '/var/lib/quorate/raft' })
+ * const { hardState, base, entries, faults } = await log.load()
+ * await log.persist({ hardState: { term: 1, votedFor: 'a' }, truncateFrom: undefined, entries: [] })
+ * await log.close()
+ *
+ * Every method rejects with {@link StorageFailedError} once one has failed, and with {@link StorageMisuseError} for what the
+ * caller must not do. `load` rejects with {@link HardStateLostError} or {@link LogUnusableError}; after a `load` with faults only
+ * the hard state can be written, and `reset` called.
+ */
+export function openSegmentLog(init: SegmentLogInit): LogStorage {
+  const { segmentBytes = DEFAULT_SEGMENT_BYTES } = init
+  if (!(segmentBytes >= SEGMENT_HEADER_BYTES + MIN_FRAME_BYTES)) {
+    throw new RangeError(
+      `segmentBytes must be at least ${SEGMENT_HEADER_BYTES + MIN_FRAME_BYTES}, and is ${segmentBytes}`
+    )
+  }
+  return new SegmentLog(init)
+}
+
+class SegmentLog implements LogStorage {
+  readonly #folder: string
+  readonly #segmentBytes: number
+  readonly #seed: number
+  readonly #markDelayMs: number
+  readonly #clock: Pick<Clock, 'after'>
+  readonly #fileSystem: FileSystem
+
+  /** `faulty`: loaded, with faults. `failed` and `closed` are final. */
+  #state: 'new' | 'open' | 'faulty' | 'failed' | 'closed' = 'new'
+  #failure: unknown
+  #busy = false
+
+  #hardState: HardState = { term: 0, votedFor: undefined }
+  /** Undefined until the first write to an empty folder. */
+  #hardStateFile: HardStateFile | undefined
+  /** The write of the hard state that is under way, which may be a mark beside a commit; never rejects. */
+  #hardStateWrite: Promise<void> = Promise.resolve()
+  #cancelMark: (() => void) | undefined
+  /** What the file holds. `#marked.seq <= #seq`. */
+  #marked: DurableMark = NO_MARK
+
+  #base: StoredBase = EMPTY_BASE
+  #hasBase = false
+  /** Full, or of an earlier run; in order, all before `#active`. */
+  #sealed: Segment[] = []
+  #active: ActiveSegment | undefined
+  #nextNumber = 1
+
+  #lastIndex: Index = 0
+  /** Of the entry at `#lastIndex`; undefined after a truncation without entries, until more are appended. */
+  #last: { readonly term: Term; readonly chain: number } | undefined = { term: 0, chain: 0 }
+  #seq = 0
+  #frame = 0
+
+  constructor(init: SegmentLogInit) {
+    this.#folder = init.folder
+    this.#segmentBytes = init.segmentBytes ?? DEFAULT_SEGMENT_BYTES
+    this.#seed = contextSeed(init.seedContext)
+    this.#markDelayMs = init.markDelayMs ?? DEFAULT_MARK_DELAY_MS
+    this.#clock = init.clock ?? systemTimers
+    this.#fileSystem = init.fileSystem ?? nodeFileSystem
+  }
+
+  async load(): Promise<LoadedLog> {
+    if (this.#state === 'open' || this.#state === 'faulty') throw new StorageMisuseError('The log was loaded before')
+    return this.#exclusive('load the log', async () => {
+      await this.#fileSystem.makeFolder(this.#folder)
+      const stored = await readLog(this.#fileSystem, this.#folder, this.#seed)
+      this.#take(stored)
+      if (stored.faults.length === 0) await this.#settle(stored)
+      if (stored.hardState !== undefined) {
+        this.#hardStateFile = await HardStateFile.open(this.#fileSystem, this.#folder, this.#seed, stored.hardState)
+        if (stored.faults.length === 0) this.#marked = this.#currentMark()
+        await this.#writeHardState()
+      }
+      this.#state = stored.faults.length === 0 ? 'open' : 'faulty'
+      return { hardState: this.#hardState, base: stored.base.base, entries: stored.entries, faults: stored.faults }
+    })
+  }
+
+  #take(stored: StoredLog): void {
+    const { base } = stored.base
+    const last = stored.entries.at(-1)
+    this.#hardState = stored.hardState?.content.hardState ?? this.#hardState
+    this.#marked = stored.hardState?.content.mark ?? NO_MARK
+    this.#base = stored.base
+    this.#hasBase = stored.hasBase
+    this.#sealed = stored.segments.map(({ name, number, previousSeq, maxIndex, soundBytes }) => ({
+      name,
+      number,
+      previousSeq,
+      maxIndex,
+      bytes: soundBytes
+    }))
+    this.#nextNumber = Math.max(stored.base.firstSegment + stored.segments.length, 1)
+    // A faulty log is left as it is, and its numbers must not be given again.
+    if (stored.faults.length > 0) this.#nextNumber = Math.max(this.#nextNumber, stored.lastNumber + 1)
+    this.#lastIndex = base.index + stored.entries.length
+    this.#last = last ?? base
+    this.#seq = Math.max(stored.seq, stored.faults.length > 0 ? this.#marked.seq : 0)
+    this.#frame = stored.frame
+  }
+
+  /** Makes what was read durable, and removes what is no part of it. */
+  async #settle(stored: StoredLog): Promise<void> {
+    for (const { name, bytes, soundBytes, unmarkedFrom } of stored.segments) {
+      if (unmarkedFrom === soundBytes && soundBytes === bytes.length) continue
+      const file = await this.#fileSystem.open(`${this.#folder}/${name}`, 'update', false)
+      try {
+        // The header may be as new as the first frame.
+        const from = unmarkedFrom === SEGMENT_HEADER_BYTES ? 0 : unmarkedFrom
+        await file.write([bytes.subarray(from, soundBytes)], from)
+        if (soundBytes < bytes.length) await file.truncate(soundBytes)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+    }
+    for (const name of stored.leftovers) await this.#fileSystem.remove(`${this.#folder}/${name}`)
+    await this.#fileSystem.syncFolder(this.#folder)
+  }
+
+  async persist(batch: PersistBatch): Promise<void> {
+    this.#requireLoaded()
+    const { hardState, truncateFrom, entries } = batch
+    const cutAfter = truncateFrom === undefined ? this.#lastIndex : Math.min(truncateFrom - 1, this.#lastIndex)
+    const hasFrame = entries.length > 0 || cutAfter < this.#lastIndex
+    if (hasFrame && this.#state === 'faulty') throw this.#faultyError()
+    this.#checkBatch(cutAfter, entries)
+    await this.#exclusive('make entries and hard state durable', async () => {
+      if (this.#hardStateFile === undefined) await this.#create(hardState ?? this.#hardState)
+      if (hasFrame && !this.#hasBase) await this.#replaceBase(this.#base)
+      // The vote is durable before the log changes; its copy may be written beside the log, as nothing is acknowledged before both are.
+      const second = hardState === undefined ? undefined : await this.#beginHardState(hardState)
+      await settleAll([second?.(), hasFrame ? this.#writeFrame(cutAfter, entries) : undefined])
+    })
+    if (hasFrame) this.#scheduleMark()
+  }
+
+  #checkBatch(cutAfter: Index, entries: readonly Entry[]): void {
+    if (cutAfter < this.#base.base.index) {
+      throw new StorageMisuseError(
+        `The log cannot be cut after ${cutAfter}: it begins after ${this.#base.base.index}, and all before is committed (T16)`
+      )
+    }
+    for (const [n, { index }] of entries.entries()) {
+      if (index !== cutAfter + 1 + n)
+        throw new StorageMisuseError(`An entry of index ${index} cannot stand at ${cutAfter + 1 + n} of the log`)
+    }
+    if (bodyBytesOf(entries) > MAX_BODY_BYTES)
+      throw new StorageMisuseError(`A commit holds at most ${MAX_BODY_BYTES} bytes`)
+  }
+
+  async #writeFrame(cutAfter: Index, entries: readonly Entry[]): Promise<void> {
+    const last = entries.at(-1)
+    const bodyBytes = bodyBytesOf(entries)
+    // A new segment says what it follows, which is not known after a mere truncation; then the old one grows a little longer.
+    if (this.#active !== undefined && this.#active.bytes >= this.#segmentBytes && this.#last !== undefined)
+      await this.#seal()
+    const prepared = this.#active === undefined ? await this.#createSegment() : { active: this.#active, headers: [] }
+    const { active, headers } = prepared
+    const seq = this.#seq + 1
+    const header = encodeFrameHeader(
+      { seq, cutAfter, count: entries.length, bodyBytes, lastChain: last?.chain ?? 0 },
+      active.frameSeed
+    )
+    const buffers = gather([...headers, header], entries)
+    await active.file.write(buffers, active.bytes)
+    if (headers.length > 0) await this.#fileSystem.syncFolder(this.#folder)
+    active.bytes += buffers.reduce((sum, buffer) => sum + buffer.length, 0)
+    this.#lastIndex = cutAfter + entries.length
+    this.#last = last
+    active.maxIndex = Math.max(active.maxIndex, this.#lastIndex)
+    this.#seq = seq
+    this.#frame = frameCrcOf(header)
+  }
+
+  /** Makes the next segment's file; its header is to be written with the first frame, and the folder synced after that. */
+  async #createSegment(): Promise<{ active: ActiveSegment; headers: readonly Uint8Array[] }> {
+    const previous = this.#sealed.at(-1)
+    if (this.#last === undefined)
+      throw new StorageMisuseError('A segment cannot begin where the log ends in an unknown term')
+    const number = this.#nextNumber
+    const header = encodeSegmentHeader(
+      {
+        number,
+        previousIndex: this.#lastIndex,
+        previousTerm: this.#last.term,
+        previousChain: this.#last.chain,
+        nonce: randomInt(0x1_0000_0000),
+        previousSeq: this.#seq,
+        previousBytes: previous?.bytes ?? 0
+      },
+      this.#seed
+    )
+    const name = segmentName(number, this.#lastIndex + 1)
+    const file = await this.#fileSystem.open(`${this.#folder}/${name}`, 'create', true)
+    this.#nextNumber += 1
+    this.#active = {
+      name,
+      number,
+      previousSeq: this.#seq,
+      maxIndex: this.#lastIndex,
+      bytes: 0,
+      file,
+      frameSeed: frameSeedOf(header)
+    }
+    return { active: this.#active, headers: [header] }
+  }
+
+  async #seal(): Promise<void> {
+    if (this.#active === undefined) return
+    const { file, ...segment } = this.#active
+    this.#active = undefined
+    this.#sealed.push(segment)
+    await file.close()
+  }
+
+  async compact(base: LogBase): Promise<void> {
+    this.#requireLoaded()
+    if (this.#state === 'faulty') throw this.#faultyError()
+    if (base.index > this.#lastIndex)
+      throw new StorageMisuseError(`The log ends at ${this.#lastIndex} and cannot be compacted up to ${base.index}`)
+    if (base.index <= this.#base.base.index) return
+    await this.#exclusive('compact the log', async () => {
+      if (this.#hardStateFile === undefined) await this.#create(this.#hardState)
+      const kept = this.#sealed.findIndex((segment) => segment.maxIndex > base.index)
+      const gone = kept < 0 ? this.#sealed : this.#sealed.slice(0, kept)
+      const rest = this.#sealed.slice(gone.length)
+      const first = rest[0] ?? this.#active
+      await this.#replaceBase({
+        base,
+        firstSegment: first?.number ?? this.#nextNumber,
+        seq: first?.previousSeq ?? this.#seq
+      })
+      this.#sealed = rest
+      await this.#remove(gone)
+    })
+  }
+
+  async reset(base: LogBase): Promise<void> {
+    this.#requireLoaded()
+    await this.#exclusive('replace the log', async () => {
+      if (this.#hardStateFile === undefined) await this.#create(this.#hardState)
+      await this.#seal()
+      await this.#replaceBase({ base, firstSegment: this.#nextNumber, seq: this.#seq })
+      const gone = this.#sealed
+      this.#sealed = []
+      this.#lastIndex = base.index
+      this.#last = base
+      this.#frame = 0
+      this.#state = 'open'
+      await this.#remove(gone)
+    })
+  }
+
+  /** Unlinks segments that are no part of the log any more; if the names come back after a crash, the next load removes them. */
+  async #remove(segments: readonly Segment[]): Promise<void> {
+    for (const { name } of segments) await this.#fileSystem.remove(`${this.#folder}/${name}`)
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    this.#cancelMark?.()
+    await this.#hardStateWrite
+    if (this.#busy) throw new StorageMisuseError('The log cannot be closed while a call is under way')
+    const wasOpen = this.#state === 'open'
+    if (wasOpen && this.#marked.seq < this.#seq) await this.#exclusive('mark the log', () => this.#writeHardState())
+    this.#state = 'closed'
+    const { file } = this.#active ?? {}
+    await settleAll([file?.close(), this.#hardStateFile?.close()])
+  }
+
+  // The first write to an empty folder. A crash between the two files leaves an empty log with a hard state, which is what it is.
+  async #create(hardState: HardState): Promise<void> {
+    this.#hardStateFile = await HardStateFile.create(this.#fileSystem, this.#folder, this.#seed, hardState)
+  }
+
+  async #replaceBase(stored: StoredBase): Promise<void> {
+    await writeBase(this.#fileSystem, this.#folder, this.#seed, stored)
+    this.#base = stored
+    this.#hasBase = true
+  }
+
+  #currentMark(): DurableMark {
+    return { seq: this.#seq, lastIndex: this.#lastIndex, frame: this.#frame }
+  }
+
+  /**
+   * Waits its turn and writes the first slot; the answer, which has to be called, writes the second. Without `hardState` it
+   * is the mark that is brought up to date.
+   */
+  async #beginHardState(hardState?: HardState): Promise<() => Promise<void>> {
+    const before = this.#hardStateWrite
+    const { promise, resolve: release } = Promise.withResolvers<void>()
+    this.#hardStateWrite = promise
+    await before
+    try {
+      if (this.#state === 'failed') throw this.#failure
+      const next = hardState ?? this.#hardState
+      // A faulty log keeps the mark that proves its fault.
+      const mark = this.#state === 'faulty' ? this.#marked : this.#currentMark()
+      const { second } = await this.#hardStateFile!.write(next, mark)
+      return async () => {
+        try {
+          await second()
+          this.#hardState = next
+          this.#marked = mark
+        } finally {
+          release()
+        }
+      }
+    } catch (error) {
+      // Before the next in line gets its turn, it must see that the file is not to be written any more.
+      this.#fail(error)
+      release()
+      throw error
+    }
+  }
+
+  async #writeHardState(hardState?: HardState): Promise<void> {
+    const second = await this.#beginHardState(hardState)
+    await second()
+  }
+
+  #scheduleMark(): void {
+    if (this.#cancelMark !== undefined || this.#state !== 'open' || this.#markDelayMs === Number.POSITIVE_INFINITY)
+      return
+    this.#cancelMark = this.#clock.after(this.#markDelayMs, () => {
+      this.#cancelMark = undefined
+      if (this.#state !== 'open' || this.#marked.seq === this.#seq) return
+      this.#writeHardState().catch((error: unknown) => this.#fail(error))
+    })
+  }
+
+  #fail(error: unknown): void {
+    if (this.#state !== 'closed') this.#state = 'failed'
+    this.#failure ??= error
+    this.#cancelMark?.()
+    this.#cancelMark = undefined
+  }
+
+  #requireLoaded(): void {
+    if (this.#state === 'new') throw new StorageMisuseError('The log has to be loaded first')
+  }
+
+  #faultyError(): LogUnusableError {
+    return new LogUnusableError('log-faulty', this.#folder, 'it is damaged, and only a reset can replace it')
+  }
+
+  /** Runs the one call that may be under way; whatever it throws is final. */
+  async #exclusive<T>(what: string, task: () => Promise<T>): Promise<T> {
+    if (this.#state === 'failed')
+      throw new StorageFailedError(`Could not ${what}: an earlier write failed`, this.#failure)
+    if (this.#state === 'closed') throw new StorageFailedError(`Could not ${what}: the log is closed`)
+    if (this.#busy) throw new StorageMisuseError(`Could not ${what}: another call is under way`)
+    this.#busy = true
+    try {
+      return await task()
+    } catch (error) {
+      this.#fail(error)
+      if (error instanceof HardStateLostError || error instanceof LogUnusableError) throw error
+      throw new StorageFailedError(`Could not ${what} in ${this.#folder}`, error)
+    } finally {
+      this.#busy = false
+    }
+  }
+}
+
+/** Waits for all, so that no write is left running, and then throws the first error. */
+async function settleAll(tasks: readonly (Promise<void> | undefined)[]): Promise<void> {
+  for (const result of await Promise.allSettled(tasks)) if (result.status === 'rejected') throw result.reason
+}
