@@ -36,6 +36,7 @@ export type ErrorCode =
   | 'ipfs-error'
   | 'ipfs-unavailable'
   | 'add-failed'
+  | 'not-ready'
   | 'shutting-down'
   | 'internal'
 
@@ -153,6 +154,13 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorCodeEntry>> = {
     meaning: 'Content could not be imported: it is malformed, was cut off, or no destination took its blocks.',
     message: 'adding failed',
     pattern: /^(failed to put block on all destinations|only CAR files with a single root|cannot wrap a CAR file)/
+  },
+  'not-ready': {
+    status: 503,
+    retryable: true,
+    meaning: 'The peer has just started and does not have the state of the cluster yet.',
+    message: 'this peer is not ready yet',
+    pattern: /^this peer is not ready yet/
   },
   'shutting-down': {
     status: 503,

@@ -120,6 +120,7 @@ export function createApiError(code: ErrorCode, message: string, options?: ApiEr
     case 'ipfs-error':
     case 'ipfs-unavailable':
     case 'add-failed':
+    case 'not-ready':
     case 'shutting-down':
     case 'internal':
       return new ApiError(code, message, options)
