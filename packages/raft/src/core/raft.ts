@@ -33,7 +33,7 @@ import { onAppendEntriesRequest } from './following.ts'
 import { checkState, invariant } from './invariants.ts'
 import { finishLeading, onAppendEntriesResponse, propose, tickLeader } from './leading.ts'
 import { Log } from './log.ts'
-import { configFault, sameConfig } from './members.ts'
+import { configFault, EMPTY_CONFIG, sameConfig } from './members.ts'
 import { changeMembers } from './membership.ts'
 import type { Message } from './messages.ts'
 import { type Mutation, NO_MUTATIONS } from './mutations.ts'
@@ -75,8 +75,8 @@ import type {
  */
 export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> = NO_MUTATIONS): RaftCore {
   checkCoreOptions(init.options)
-  const { config } = init.base
-  const fault = config.voters.length === 0 && init.base.index === 0 ? undefined : configFault(config)
+  // A joiner knows no configuration until it reads the entry that added it, and may compact its log before it gets there.
+  const fault = sameConfig(init.base.config, EMPTY_CONFIG) ? undefined : configFault(init.base.config)
   invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
   const log = new Log(init.base, init.entries, init.appliedIndex)
   invariant(

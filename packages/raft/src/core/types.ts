@@ -73,7 +73,7 @@ export interface LogBase {
   readonly index: Index
   readonly term: Term
   readonly chain: number
-  /** The configuration in force at `index`. */
+  /** The configuration in force at `index`; empty on a node that has not yet read the entry that added it to the group. */
   readonly config: ClusterConfig
 }
 
