@@ -105,12 +105,16 @@ export class Log {
     return index === this.#base.index ? this.#base.chain : this.entry(index)?.chain
   }
 
-  /** What a log, or a state, that ends at `index` is continued from. */
+  /**
+   * What a log, or a state, that ends at `index` is continued from. None where the configuration is not known: on a node that
+   * joined, below the first configuration that it was sent.
+   */
   baseAt(index: Index): LogBase | undefined {
     if (index === this.#base.index) return this.#base
     const entry = this.entry(index)
     if (entry === undefined) return undefined
-    return { index, term: entry.term, chain: entry.chain, config: this.configAt(index).config }
+    const { config } = this.configAt(index)
+    return config.voters.length === 0 ? undefined : { index, term: entry.term, chain: entry.chain, config }
   }
 
   /** Whether a log that ends with (`term`, `index`) is at least as complete as this one (paper §5.4.1). */

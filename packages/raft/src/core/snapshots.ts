@@ -146,6 +146,7 @@ export function onCompactable(s: CoreState, index: Index): void {
     wanted = Math.min(wanted, needed)
   }
   const target = Math.min(limit, Math.max(wanted, log.indexKeeping(s.options.maxLogBytes)))
-  if (target <= log.base.index) return
+  // A node that joined does not know the configuration before the first one in its log, and a base has to carry one.
+  if (target <= log.base.index || log.baseAt(target) === undefined) return
   s.out.push({ type: 'compact', base: log.compact(target) })
 }

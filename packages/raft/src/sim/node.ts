@@ -326,6 +326,12 @@ export class SimNode {
     out.length = 0
     panel.steps(this.view)
     core.step(input, this.nowMs, out)
+    // What a step appends is in force for what the same step sends, so the picture takes the log first.
+    const commitIndex = (): Index => core.status(this.nowMs).commitIndex
+    for (let i = 0; i < out.length; i++) {
+      const effect = out[i] as Effect
+      if (effect.type === 'persist') panel.persists(this.view, effect, commitIndex)
+    }
     for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
     panel.stepped(this.view)
     if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(this.nowMs))
@@ -340,7 +346,6 @@ export class SimNode {
         this.#send(effect.to, effect.message)
         return
       case 'persist':
-        panel.persists(this.view, effect, () => this.status()?.commitIndex ?? 0)
         history.note(world.nowUs, TraceCode.persist, this.slot, effect.seq, this.view.log.lastIndex, undefined)
         this.disk.enqueue(effect)
         return

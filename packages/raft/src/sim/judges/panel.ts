@@ -95,7 +95,7 @@ export class Panel {
       if (truncateFrom !== undefined) this.logs.taken(view, truncateFrom, entries)
       return
     }
-    if (!this.#consequencesOnly && view.role === 'leader' && first.term === view.hardState.term) {
+    if (!this.#consequencesOnly && view.ledInTerm === first.term) {
       this.barrier.appends(view, entries, commitIndex)
     }
     this.logs.taken(view, truncateFrom, entries)
