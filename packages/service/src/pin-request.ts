@@ -3,8 +3,7 @@
  * `cluster-peer.ts` (step 3 of `docs/life-of-a-pin.md`). The rules and texts are those of IPFS Cluster's `setupPin`.
  */
 
-import type { CidString, Pin, PinOptions } from '@quorate/client/api'
-import { InvalidPinError } from './errors.ts'
+import { type CidString, InvalidPinError, type Pin, type PinOptions } from '@quorate/client/api'
 
 export interface ReplicationDefaults {
   /** -1: everywhere. */

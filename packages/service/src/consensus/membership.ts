@@ -8,9 +8,8 @@
  * `raft-consensus.ts` forwards to the leader; `daemon/join.ts` is the joiner's side.
  */
 
-import type { MultiaddrString, PeerIdString } from '@quorate/client/api'
+import { LastPeerError, type MultiaddrString, type PeerIdString } from '@quorate/client/api'
 import type { MembershipChange, Raft } from '@quorate/raft'
-import { LastPeerError } from '../errors.ts'
 import type { AbortOptions, Logger } from '../ports.ts'
 import { encodeOperation, type OpResult, type PeerRecord } from '../state/ops.ts'
 

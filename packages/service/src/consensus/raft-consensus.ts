@@ -7,9 +7,15 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { CidString, PeerIdString, Pin } from '@quorate/client/api'
+import {
+  type CidString,
+  ConsensusUnavailableError,
+  NoLeaderError,
+  type PeerIdString,
+  type Pin,
+  PinNotFoundError
+} from '@quorate/client/api'
 import type { Raft } from '@quorate/raft'
-import { ConsensusUnavailableError, PinNotFoundError } from '../errors.ts'
 import type { AbortOptions, Consensus, Logger } from '../ports.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import { encodeOperation, type Operation, type OpResult } from '../state/ops.ts'
@@ -46,6 +52,7 @@ export function judgeFailure(error: unknown): Verdict {
     case 'NotLeaderError':
     case 'ProposalLostError':
     case 'ConsensusUnavailableError':
+    case 'NoLeaderError':
       return 'try-again'
     case 'ProposalRefusedError':
       return (error.name === 'RpcRemoteError' ? code : reason) === 'too-large' ? 'final' : 'try-again'
@@ -82,7 +89,7 @@ export class RaftConsensus implements Consensus {
   async logUnpin(cid: CidString, options: AbortOptions = {}): Promise<Pin> {
     const { result } = await this.commit({ kind: 'unpin', cid }, options)
     if (result.ok && result.kind === 'unpin') return result.pin
-    if (!result.ok && result.code === 'PIN_NOT_FOUND') throw new PinNotFoundError(cid)
+    if (!result.ok && result.code === 'PIN_NOT_FOUND') throw new PinNotFoundError()
     throw new Error(`Cannot unpin ${cid}: ${result.ok ? 'the operation was applied as another' : result.message}`)
   }
 
@@ -113,7 +120,7 @@ export class RaftConsensus implements Consensus {
     try {
       await this.components.raft.readBarrier(options)
     } catch (error) {
-      throw new ConsensusUnavailableError(`Cannot confirm a read: ${this.quorum()}`, 'not-done', { cause: error })
+      throw new ConsensusUnavailableError(`no quorum could be reached: ${this.quorum()}`, { cause: error })
     }
   }
 
@@ -137,7 +144,7 @@ export class RaftConsensus implements Consensus {
   /**
    * Runs `action` with the leader, again and again while the leader changes or does not answer, until the deadline.
    *
-   * @throws {ConsensusUnavailableError} at the deadline
+   * @throws {NoLeaderError} at the deadline
    */
   async withLeader<T>(
     what: string,
@@ -146,7 +153,7 @@ export class RaftConsensus implements Consensus {
   ): Promise<T> {
     const deadline = AbortSignal.timeout(this.init.waitForLeaderTimeoutMs)
     const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal])
-    let outcome: 'not-done' | 'unknown' = 'not-done'
+    let unknown = false
     let cause: unknown
     let pauseMs = RETRY_FIRST_MS
     while (!signal.aborted) {
@@ -157,7 +164,7 @@ export class RaftConsensus implements Consensus {
         } catch (error) {
           const verdict = judgeFailure(error)
           if (verdict === 'final' && !signal.aborted) throw error
-          if (verdict === 'outcome-unknown') outcome = 'unknown'
+          if (verdict === 'outcome-unknown') unknown = true
           cause = error
         }
       }
@@ -165,10 +172,10 @@ export class RaftConsensus implements Consensus {
       pauseMs = Math.min(pauseMs * 2, RETRY_LONGEST_MS)
     }
     if (options.signal?.aborted === true) throw options.signal.reason
-    throw new ConsensusUnavailableError(
-      `Cannot ${what}: timed out waiting for leader after ${this.init.waitForLeaderTimeoutMs} ms. ${this.quorum()}` +
+    throw new NoLeaderError(
+      `timed out waiting for leader after ${this.init.waitForLeaderTimeoutMs} ms, cannot ${what}. ${this.quorum()}` +
+        (unknown ? ' It may have been done all the same.' : '') +
         (cause instanceof Error ? ` The last try ended with: ${cause.message}` : ''),
-      outcome,
       { cause }
     )
   }

@@ -26,16 +26,7 @@ export interface IntroductionsComponents {
 export function answerStrangers(components: IntroductionsComponents, self: PeerIdString, clusterId: string): void {
   const { rpc, raft, consensus, membership, sessions, info } = components
 
-  rpc.handle('Peer.info', async (_request, { signal }) => {
-    const { addresses, clusterPeers, clusterPeersAddresses, ipfs, ...rest } = await info(signal)
-    return {
-      ...rest,
-      addresses: [...addresses],
-      clusterPeers: [...clusterPeers],
-      clusterPeersAddresses: [...clusterPeersAddresses],
-      ipfs: { id: ipfs.id, addresses: [...ipfs.addresses], error: ipfs.error }
-    }
-  })
+  rpc.handle('Peer.info', (_request, { signal }) => info(signal))
 
   rpc.handle('Peer.twins', async ({ session }, { peer }) => ({ twins: [...(await sessions.twinsOf(peer, session))] }))
 

@@ -58,7 +58,7 @@ export async function openNetwork({ config, privateKey, logger, savePeerstore }:
   const { libp2p } = host
   const addressBook = new AddressBook({ libp2p, logger: logger('pstoremgr'), save: savePeerstore })
   const sessions = new Sessions(libp2p, newSession(Date.now()))
-  const rpc = new PeerRpc({ libp2p, logger: logger('rpc'), isMember: (peer) => isMember(peer) })
+  const rpc = new PeerRpc({ libp2p, isMember: (peer) => isMember(peer) })
   const stop = async (): Promise<void> => {
     await addressBook.stop()
     await rpc.stop()

@@ -5,6 +5,7 @@
  * `open`: any peer that holds the cluster's secret, since a joiner is not a member yet. `member`: members of the configuration in force.
  */
 
+import type { PeerInfo, PinInfo } from '@quorate/client/api'
 import { z } from 'zod'
 
 export type TrustLevel = 'open' | 'member'
@@ -14,52 +15,58 @@ const cid = z.string().min(1).max(256)
 const multiaddrs = z.array(z.string().max(1024)).max(256)
 const nothing = z.null()
 
-const pinInfo = z.object({
-  cid,
-  name: z.string(),
-  peer: peerId,
-  allocations: z.array(peerId),
-  origins: z.array(z.string()),
-  createdMs: z.number(),
-  metadata: z.record(z.string(), z.string()),
-  peername: z.string(),
-  ipfsPeerId: z.string().optional(),
-  ipfsPeerAddresses: z.array(z.string()),
-  status: z.enum([
-    'undefined',
-    'cluster_error',
-    'pin_error',
-    'unpin_error',
-    'pinned',
-    'pinning',
-    'unpinning',
-    'unpinned',
-    'remote',
-    'pin_queued',
-    'unpin_queued',
-    'sharded',
-    'unexpectedly_unpinned'
-  ]),
-  timestampMs: z.number(),
-  error: z.string(),
-  attemptCount: z.number(),
-  priorityPin: z.boolean()
-})
+const status = z.enum([
+  'undefined',
+  'cluster_error',
+  'pin_error',
+  'unpin_error',
+  'pinned',
+  'pinning',
+  'unpinning',
+  'unpinned',
+  'remote',
+  'pin_queued',
+  'unpin_queued',
+  'sharded',
+  'unexpectedly_unpinned'
+])
+
+const pinInfo = z
+  .object({
+    cid,
+    name: z.string(),
+    peer: peerId,
+    allocations: z.array(peerId),
+    origins: z.array(z.string()),
+    createdMs: z.number(),
+    metadata: z.record(z.string(), z.string()),
+    peername: z.string(),
+    ipfsPeerId: z.string().optional(),
+    ipfsPeerAddresses: z.array(z.string()),
+    status,
+    timestampMs: z.number(),
+    error: z.string(),
+    attemptCount: z.number(),
+    priorityPin: z.boolean()
+  })
+  .transform((info): PinInfo => ({ ...info, ipfsPeerId: info.ipfsPeerId }))
 
 const ipfsId = z.object({ id: z.string().optional(), addresses: z.array(z.string()), error: z.string() })
 
-const peerInfo = z.object({
-  id: peerId,
-  addresses: z.array(z.string()),
-  clusterPeers: z.array(peerId),
-  clusterPeersAddresses: z.array(z.string()),
-  version: z.string(),
-  commit: z.string(),
-  rpcProtocolVersion: z.string(),
-  error: z.string(),
-  ipfs: ipfsId,
-  peername: z.string()
-})
+const peerInfo = z
+  .object({
+    id: peerId,
+    addresses: z.array(z.string()),
+    clusterPeers: z.array(peerId),
+    clusterPeersAddresses: z.array(z.string()),
+    version: z.string(),
+    commit: z.string(),
+    rpcProtocolVersion: z.string(),
+    error: z.string(),
+    ipfs: ipfsId,
+    peername: z.string()
+  })
+  .transform((info): PeerInfo => ({ ...info, ipfs: { ...info.ipfs, id: info.ipfs.id } }))
 
 const metric = z.object({
   name: z.string().min(1).max(128),
@@ -156,11 +163,7 @@ export const rpcMethods = {
   'Consensus.addPeer': unary('member', z.object({ peer: peerId }), nothing),
   'Consensus.removePeer': unary('member', z.object({ peer: peerId }), nothing),
   'Tracker.status': unary('member', z.object({ cid }), pinInfo),
-  'Tracker.statusAll': stream(
-    'member',
-    z.object({ filter: z.array(pinInfo.shape.status).optional() }),
-    z.array(pinInfo)
-  ),
+  'Tracker.statusAll': stream('member', z.object({ filter: z.array(status).optional() }), z.array(pinInfo)),
   'Tracker.recover': unary('member', z.object({ cid }), pinInfo),
   'Tracker.recoverAll': stream('member', nothing, z.array(pinInfo)),
   /** What the caller measures of itself. */

@@ -3,10 +3,10 @@
  * `@quorate/wire`. `consensus/`, `cluster-peer.ts`, `monitor/` and `daemon/` call and answer through it.
  */
 
-import { createRpc, type RpcEndpoint, RpcRefusedError } from '@quorate/wire'
+import { createRpc, type RpcEndpoint } from '@quorate/wire'
 import { decode, encode } from 'cborg'
 import type { ClusterHost } from '../cluster-host/host.ts'
-import type { AbortOptions, Logger } from '../ports.ts'
+import type { AbortOptions } from '../ports.ts'
 import {
   ROWS_PER_FRAME,
   type RpcMethod,
@@ -37,12 +37,9 @@ export interface CallOptions extends AbortOptions {
 
 export interface PeerRpcInit {
   readonly libp2p: ClusterHost
-  readonly logger: Logger
   /** Whether the caller is a member of the configuration in force. */
   readonly isMember: (peer: string) => boolean
 }
-
-const isUnknownMethod = (method: string): boolean => !Object.hasOwn(rpcMethods, method)
 
 /** Decodes and checks; undefined members of CBOR maps are left out so that optional means absent. */
 function read<M extends RpcMethod, Part extends 'request' | 'response'>(
@@ -76,13 +73,8 @@ export class PeerRpc {
     this.endpoint = createRpc({
       libp2p: init.libp2p,
       protocol: RPC_PROTOCOL,
-      authorize: (peer, method) => {
-        if (isUnknownMethod(method)) return `there is no method ${method}`
-        return rpcMethods[method as RpcMethod].trust === 'open' || init.isMember(peer)
-          ? undefined
-          : `${method} is for members of the cluster, and ${peer} is not one`
-      },
-      logger: init.logger
+      authorize: (peer, method) =>
+        Object.hasOwn(rpcMethods, method) && (rpcMethods[method as RpcMethod].trust === 'open' || init.isMember(peer))
     })
   }
 
@@ -150,5 +142,3 @@ export class PeerRpc {
     }
   }
 }
-
-export { RpcRefusedError }

@@ -1,0 +1,219 @@
+/**
+ * The REST API's listener: fastify on one or more addresses, with what stands before every route: access log, credentials,
+ * CORS, the redirect of a trailing slash, and the refusal of requests that this peer cannot answer yet. Made by `daemon/compose.ts`.
+ */
+
+import { createWriteStream, type WriteStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
+import { multiaddr } from '@multiformats/multiaddr'
+import { ApiError, RouteNotFoundError, UnauthorizedError } from '@quorate/client/api'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import type { HttpApiSection } from '../config/sections/api.ts'
+import type { ClusterPeer, Logger, Startable } from '../ports.ts'
+import { authorize } from './auth.ts'
+import { corsHeaders, preflightHeaders } from './cors.ts'
+import { codeOf, errorResponse } from './error-response.ts'
+import { RouteServer } from './route-server.ts'
+import { addRoute } from './routes/add.ts'
+import { ipfsRoutes } from './routes/ipfs.ts'
+import { peerRoutes } from './routes/peers.ts'
+import { pinRoutes } from './routes/pins.ts'
+
+/** Requests in flight are given this long when the server stops. */
+const DRAIN_MS = 1_000
+/** The largest JSON body that any route takes. */
+const MAX_JSON_BYTES = 64 * 1024
+
+/** Paths that are answered from the first moment on. */
+const ALWAYS_ANSWERED = new Set(['/id', '/version', '/health', '/peers'])
+
+export interface HttpApiComponents {
+  readonly peer: ClusterPeer
+  readonly logger: Logger
+  /** Why requests about pins cannot be answered yet; undefined when they can. */
+  readonly notReady: () => string | undefined
+}
+
+export class HttpApi implements Startable {
+  private readonly parts: HttpApiComponents
+  private readonly config: HttpApiSection
+  private readonly stopping = new AbortController()
+  private readonly apps: FastifyInstance[] = []
+  private accessLog: WriteStream | undefined
+
+  constructor(components: HttpApiComponents, config: HttpApiSection) {
+    this.parts = components
+    this.config = config
+  }
+
+  /** Multiaddrs it listens on, with the real ports. */
+  addresses(): readonly string[] {
+    return this.apps.flatMap((app) =>
+      app
+        .addresses()
+        .flatMap((address) =>
+          typeof address === 'string'
+            ? []
+            : [`/${address.family === 'IPv6' ? 'ip6' : 'ip4'}/${address.address}/tcp/${address.port}`]
+        )
+    )
+  }
+
+  /** @throws {Error} when an address is taken, or a certificate cannot be read */
+  async start(): Promise<void> {
+    if (this.config.httpLogFile !== undefined)
+      this.accessLog = createWriteStream(this.config.httpLogFile, { flags: 'a', mode: 0o600 })
+    this.accessLog?.on('error', (error) =>
+      this.parts.logger.error({ file: this.config.httpLogFile, error: error.message }, 'cannot write the access log')
+    )
+    for (const address of this.config.httpListenMultiaddress) {
+      const { host, port } = listenOptions(address)
+      const app = await this.createApp()
+      this.apps.push(app)
+      try {
+        await app.listen({ host, port })
+      } catch (error) {
+        await this.stop()
+        throw new Error(
+          `Cannot serve the REST API on ${address}: ${error instanceof Error ? error.message : String(error)}`,
+          { cause: error }
+        )
+      }
+    }
+  }
+
+  /** Takes no new requests, gives those under way a moment, then ends them. */
+  async stop(): Promise<void> {
+    this.stopping.abort(new ApiError('shutting-down', 'the peer is shutting down'))
+    const force = setTimeout(() => {
+      for (const app of this.apps) app.server.closeAllConnections()
+    }, DRAIN_MS)
+    await Promise.all(this.apps.map((app) => app.close()))
+    clearTimeout(force)
+    this.accessLog?.end()
+  }
+
+  private async createApp(): Promise<FastifyInstance> {
+    const { config, parts } = this
+    const { sslCertFile, sslKeyFile } = config
+    const http = { maxHeaderSize: config.maxHeaderBytes + 4096 }
+    const app = fastify({
+      ...(sslCertFile !== undefined && sslKeyFile !== undefined
+        ? {
+            https: {
+              ...http,
+              cert: await readFile(sslCertFile),
+              key: await readFile(sslKeyFile),
+              minVersion: 'TLSv1.2' as const
+            }
+          }
+        : { http }),
+      keepAliveTimeout: config.idleTimeoutMs,
+      requestTimeout: config.readTimeoutMs,
+      bodyLimit: MAX_JSON_BYTES,
+      exposeHeadRoutes: false,
+      forceCloseConnections: 'idle',
+      routerOptions: { maxParamLength: 1024 }
+    } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance
+    app.server.headersTimeout = config.readHeaderTimeoutMs
+    app.server.timeout = config.writeTimeoutMs
+
+    // Bodies are read by the routes that want them; every other body is passed over, as by IPFS Cluster.
+    app.removeAllContentTypeParsers()
+    app.addContentTypeParser(
+      'multipart/form-data',
+      (_request: unknown, _payload: unknown, done: (error: null) => void) => done(null)
+    )
+    app.addContentTypeParser('*', { parseAs: 'string' }, (request, body, done) => {
+      if (request.method !== 'POST' || request.url.split('?')[0] !== '/peers') return done(null)
+      try {
+        done(null, JSON.parse(body as string))
+      } catch {
+        done(new ApiError('bad-request', 'error decoding request body'))
+      }
+    })
+
+    app.addHook('onRequest', async (request, reply) => {
+      const url = request.raw.url ?? '/'
+      const path = url.split('?', 1)[0]!
+      for (const [name, values] of Object.entries(config.headers)) reply.header(name, [...values])
+      const denial = authorize(config.basicAuthCredentials, request.raw, path)
+      if (denial !== undefined) {
+        reply.header('WWW-Authenticate', denial.challenge)
+        throw new UnauthorizedError(denial.message)
+      }
+      const cors = {
+        origin: request.headers.origin,
+        method: request.method,
+        requestMethod: header(request.raw, 'access-control-request-method'),
+        requestHeaders: header(request.raw, 'access-control-request-headers')
+      }
+      if (request.method === 'OPTIONS' && cors.requestMethod !== undefined) {
+        return reply.code(204).headers(preflightHeaders(config, cors)).send()
+      }
+      reply.headers(corsHeaders(config, cors))
+      if (path.length > 1 && path.endsWith('/')) {
+        const location = path.replace(/\/+$/, '') + url.slice(path.length)
+        return reply
+          .code(307)
+          .header('Location', location.startsWith('//') ? '/' : location)
+          .send()
+      }
+      const reason = ALWAYS_ANSWERED.has(path) ? undefined : parts.notReady()
+      if (reason !== undefined) throw new ApiError('not-ready', reason)
+      return undefined
+    })
+    app.addHook('onResponse', async (request, reply) => this.logAccess(request.raw, reply))
+    app.setNotFoundHandler(() => {
+      throw new RouteNotFoundError()
+    })
+    app.setErrorHandler((error, request, reply) => {
+      const answer = errorResponse(asApiError(error))
+      if (codeOf(asApiError(error)) === 'internal') {
+        parts.logger.error(
+          { method: request.method, url: request.url, error: error instanceof Error ? error.stack : String(error) },
+          'a request failed'
+        )
+      }
+      return reply.code(answer.status).headers(answer.headers).send(answer.body)
+    })
+
+    const server = new RouteServer(app, this.stopping.signal)
+    peerRoutes(server, parts.peer)
+    pinRoutes(server, parts.peer)
+    addRoute(server, parts.peer)
+    ipfsRoutes(server, parts.peer)
+    server.refuseOtherMethods()
+    await app.ready()
+    return app
+  }
+
+  /** Apache's common log format. */
+  private logAccess(request: IncomingMessage, reply: FastifyReply): void {
+    if (this.accessLog === undefined) return
+    const when = new Date().toISOString()
+    const line = `${request.socket.remoteAddress ?? '-'} - - [${when}] "${request.method} ${request.url} HTTP/${request.httpVersion}" ${reply.raw.statusCode} ${reply.raw.getHeader('content-length') ?? '-'}\n`
+    this.accessLog.write(line)
+  }
+}
+
+/** Host and port of `/ip4/127.0.0.1/tcp/9094` and the like. */
+function listenOptions(address: string): { host: string; port: number } {
+  const parts = multiaddr(address).getComponents()
+  return { host: parts[0]?.value ?? '', port: Number(parts.find(({ name }) => name === 'tcp')?.value) }
+}
+
+function header(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name]
+  return Array.isArray(value) ? value.join(', ') : value
+}
+
+/** fastify's own refusals have a status and a code of another kind. */
+function asApiError(error: unknown): unknown {
+  const { statusCode, code } = error as { statusCode?: number; code?: string }
+  if (error instanceof ApiError || typeof code !== 'string' || !code.startsWith('FST_')) return error
+  const kind =
+    statusCode === 413 ? 'too-large' : statusCode !== undefined && statusCode < 500 ? 'bad-request' : 'internal'
+  return new ApiError(kind, error instanceof Error ? error.message : String(error), { cause: error })
+}
