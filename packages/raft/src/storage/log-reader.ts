@@ -22,6 +22,7 @@ import { HARD_STATE_FILE, NO_MARK, readHardState, type StoredHardState } from '.
 import {
   decodeSegmentHeader,
   type FrameDamage,
+  frameCutOf,
   frameSeedOf,
   hasLaterFrame,
   lastIndexOf,
@@ -37,6 +38,9 @@ export interface ReadSegment {
   readonly name: string
   readonly number: number
   readonly previousSeq: number
+  readonly previousIndex: Index
+  /** Lowest index after which one of its commits cut the log; Infinity without commits. */
+  readonly minCut: Index
   /** Highest index that was ever written in it, truncated since or not; that of the entry before it if it has none. */
   readonly maxIndex: Index
   readonly bytes: Uint8Array
@@ -240,6 +244,7 @@ class LogScan {
     const frameSeed = frameSeedOf(bytes)
     let at = SEGMENT_HEADER_BYTES
     let maxIndex = header.previousIndex
+    let minCut = Number.POSITIVE_INFINITY
     let unmarkedFrom = this.#mark.seq <= replay.seq ? at : undefined
     let sound = true
     while (at < bytes.length) {
@@ -250,6 +255,7 @@ class LogScan {
         if (wasDurable) sound = this.#fault(name, at, next)
         break
       }
+      minCut = Math.min(minCut, frameCutOf(bytes, at))
       at = next
       maxIndex = Math.max(maxIndex, lastIndexOf(replay))
       if (replay.seq === this.#mark.seq) {
@@ -268,6 +274,8 @@ class LogScan {
       name,
       number: header.number,
       previousSeq: header.previousSeq,
+      previousIndex: header.previousIndex,
+      minCut,
       maxIndex,
       bytes,
       soundBytes: at,

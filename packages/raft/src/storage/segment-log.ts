@@ -67,6 +67,11 @@ interface Segment {
   readonly name: string
   readonly number: number
   readonly previousSeq: number
+  /** Where the log ended when the segment was made. */
+  readonly previousIndex: Index
+  /** Lowest index after which one of its commits cut the log. */
+  minCut: Index
+  /** Highest index that was written in it or stood before it. */
   maxIndex: Index
   bytes: number
 }
@@ -175,12 +180,14 @@ class SegmentLog implements LogStorage {
     this.#marked = stored.hardState?.content.mark ?? NO_MARK
     this.#base = stored.base
     this.#hasBase = stored.hasBase
-    this.#sealed = stored.segments.map(({ name, number, previousSeq, maxIndex, soundBytes }) => ({
-      name,
-      number,
-      previousSeq,
-      maxIndex,
-      bytes: soundBytes
+    this.#sealed = stored.segments.map((segment) => ({
+      name: segment.name,
+      number: segment.number,
+      previousSeq: segment.previousSeq,
+      previousIndex: segment.previousIndex,
+      minCut: segment.minCut,
+      maxIndex: segment.maxIndex,
+      bytes: segment.soundBytes
     }))
     this.#nextNumber = Math.max(stored.base.firstSegment + stored.segments.length, 1)
     // A faulty log is left as it is, and its numbers must not be given again.
@@ -260,6 +267,7 @@ class SegmentLog implements LogStorage {
     active.bytes += buffers.reduce((sum, buffer) => sum + buffer.length, 0)
     this.#lastIndex = cutAfter + entries.length
     this.#last = last
+    active.minCut = Math.min(active.minCut, cutAfter)
     active.maxIndex = Math.max(active.maxIndex, this.#lastIndex)
     this.#seq = seq
     this.#frame = frameCrcOf(header)
@@ -290,6 +298,8 @@ class SegmentLog implements LogStorage {
       name,
       number,
       previousSeq: this.#seq,
+      previousIndex: this.#lastIndex,
+      minCut: Number.POSITIVE_INFINITY,
       maxIndex: this.#lastIndex,
       bytes: 0,
       file,
@@ -314,8 +324,7 @@ class SegmentLog implements LogStorage {
     if (base.index <= this.#base.base.index) return
     await this.#exclusive('compact the log', async () => {
       if (this.#hardStateFile === undefined) await this.#create(this.#hardState)
-      const kept = this.#sealed.findIndex((segment) => segment.maxIndex > base.index)
-      const gone = kept < 0 ? this.#sealed : this.#sealed.slice(0, kept)
+      const gone = this.#sealed.slice(0, this.#droppable(base.index))
       const rest = this.#sealed.slice(gone.length)
       const first = rest[0] ?? this.#active
       await this.#replaceBase({
@@ -326,6 +335,21 @@ class SegmentLog implements LogStorage {
       this.#sealed = rest
       await this.#remove(gone)
     })
+  }
+
+  /**
+   * How many segments can go. None of their entries may be above the base; and what stays must be readable by itself, so that
+   * no later commit may cut the log before the point at which the first remaining segment takes it up.
+   */
+  #droppable(baseIndex: Index): number {
+    const all: readonly Segment[] = this.#active === undefined ? this.#sealed : [...this.#sealed, this.#active]
+    const kept = this.#sealed.findIndex((segment) => segment.maxIndex > baseIndex)
+    const most = kept < 0 ? this.#sealed.length : kept
+    for (let count = most; count > 0; count--) {
+      const start = all[count]?.previousIndex ?? 0
+      if (all.slice(count).every((segment) => segment.minCut >= start)) return count
+    }
+    return 0
   }
 
   async reset(base: LogBase): Promise<void> {

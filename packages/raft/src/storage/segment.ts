@@ -108,6 +108,9 @@ export function encodeFrameHeader(frame: FrameHeader, frameSeed: number): Uint8A
 /** The CRC of an encoded frame header, which names the frame in a durable mark. */
 export const frameCrcOf = (frame: Uint8Array): number => readU32(frame, 4)
 
+/** The index after which the sound frame at `at` cuts the log. */
+export const frameCutOf = (segment: Uint8Array, at: number): Index => readU64(segment, at + 16)
+
 function decodeFrameHeader(segment: Uint8Array, at: number, frameSeed: number): FrameHeader | undefined {
   const bytes = segment.subarray(at, at + FRAME_HEADER_BYTES)
   if (bytes.length < FRAME_HEADER_BYTES || !FRAME_MAGIC.equals(bytes.subarray(0, 4))) return undefined
