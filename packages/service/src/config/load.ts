@@ -172,7 +172,9 @@ function checkLayout(json: JsonObject): ConfigProblem[] {
       problems.push({ path: name, value: show(value), reason: 'it must be an object' })
     }
   }
-  if (!has('cluster')) problems.push({ path: 'cluster', value: undefined, reason: 'the section is missing' })
+  if ((json.cluster ?? null) === null) {
+    problems.push({ path: 'cluster', value: undefined, reason: 'the section is missing' })
+  }
   if (has('consensus', 'crdt')) {
     problems.push({ path: 'consensus.crdt', value: undefined, reason: crdtAdvice })
   } else if (!has('consensus', 'raft')) {
