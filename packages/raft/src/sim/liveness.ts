@@ -4,7 +4,7 @@
  */
 
 import { membersOf } from '../core/members.ts'
-import type { CoreStatus, Index } from '../core/types.ts'
+import type { CoreStatus, Index, Term } from '../core/types.ts'
 import type { Panel } from './judges/panel.ts'
 import { Violation } from './judges/violation.ts'
 import type { Nemesis } from './nemesis.ts'
@@ -32,7 +32,8 @@ export interface LivenessComponents {
 export class LivenessPhase {
   over = false
   readonly #c: LivenessComponents
-  #asked = false
+  /** The term of the leader that was asked to commit a write and has not answered; 0 if nobody was. */
+  #askedTerm: Term = 0
   #committed: Index | undefined
   #progress = -1
   #progressUs = 0
@@ -66,7 +67,11 @@ export class LivenessPhase {
       return status
     })
     const leader = this.#leader(statuses)
-    if (leader !== undefined && this.#committed === undefined && !this.#asked) this.#propose(nodes[leader] as SimNode)
+    if (leader !== undefined && this.#committed === undefined) {
+      // Who was asked and no longer leads may never learn what became of it.
+      const { term } = statuses[leader] as CoreStatus
+      if (term !== this.#askedTerm) this.#propose(nodes[leader] as SimNode, term)
+    }
     if (leader !== undefined && this.#committed !== undefined && this.#allThere(statuses, leader, this.#committed)) {
       this.over = true
       return
@@ -91,10 +96,10 @@ export class LivenessPhase {
     return found
   }
 
-  #propose(node: SimNode): void {
-    this.#asked = true
+  #propose(node: SimNode, term: Term): void {
+    this.#askedTerm = term
     node.propose([this.#c.workload.payload(0)], (outcome: Outcome) => {
-      this.#asked = false
+      if (this.#askedTerm === term) this.#askedTerm = 0
       if (outcome.type === 'acknowledged') this.#committed = outcome.index
     })
   }
