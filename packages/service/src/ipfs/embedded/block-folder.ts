@@ -6,15 +6,27 @@
  * is written under a temporary name, synced, then renamed: **a block under its own name is whole**. The rename itself is made
  * durable by syncing the folder, which `sync()` does for all folders written to since the last call; `pin` waits for it.
  *
- * `has`, `delete` and the listing are synchronous: they cost microseconds, this code has a thread of its own, and garbage collection
- * needs "nobody asked for it, so delete it" to be one step (`garbage.ts`). Writing is bounded, because the thread pool
- * that does it is shared with the consensus log.
+ * All but fsync is synchronous: this code has a thread of its own, a block is read in less time than it takes to hand it to the thread
+ * pool and back, and garbage collection needs "nobody asked for it, so delete it" to be one step (`garbage.ts`). Syncing waits for the
+ * disk, so it is done by the thread pool; a few at a time, because the consensus log needs the same pool.
  */
 
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs'
-import { open, readFile, unlink } from 'node:fs/promises'
+import {
+  closeSync,
+  fdatasync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeSync
+} from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { CID } from 'multiformats/cid'
 import { blockKey } from '../cids.ts'
 import { IpfsRequestError } from '../errors.ts'
@@ -22,7 +34,9 @@ import { Semaphore } from './semaphore.ts'
 
 const EXTENSION = '.data'
 /** Node's thread pool has four threads unless told otherwise; the consensus log must always find one free. */
-const CONCURRENT_WRITES = 3
+const CONCURRENT_SYNCS = 3
+
+const syncFile = promisify(fdatasync)
 
 export interface BlockFile {
   readonly key: string
@@ -36,7 +50,7 @@ export class BlockFolder {
   /** Shards with renames that are not durable yet. */
   #unsynced = new Set<string>()
   readonly #writing = new Map<string, Promise<boolean>>()
-  readonly #slots = new Semaphore(CONCURRENT_WRITES)
+  readonly #slots = new Semaphore(CONCURRENT_SYNCS)
   #syncing: { readonly running: Promise<void>; next: Promise<void> | undefined } | undefined
 
   constructor(folder: string) {
@@ -69,9 +83,9 @@ export class BlockFolder {
   }
 
   /** Undefined if it is not here. */
-  async get(cid: CID): Promise<Uint8Array | undefined> {
+  get(cid: CID): Uint8Array | undefined {
     try {
-      return await readFile(this.#path(blockKey(cid)))
+      return readFileSync(this.#path(blockKey(cid)))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw new IpfsRequestError(`cannot read block ${cid}: ${(error as Error).message}`, 'failed', { cause: error })
@@ -111,12 +125,12 @@ export class BlockFolder {
     const release = await this.#slots.acquire()
     const temporary = join(this.#temporary, randomBytes(12).toString('hex'))
     try {
-      const file = await open(temporary, 'wx')
+      const file = openSync(temporary, 'wx')
       try {
-        await file.writeFile(bytes)
-        await file.datasync()
+        for (let at = 0; at < bytes.byteLength; ) at += writeSync(file, bytes, at)
+        await syncFile(file)
       } finally {
-        await file.close()
+        closeSync(file)
       }
       const shard = shardOf(key)
       if (!this.#shards.has(shard)) {
@@ -129,7 +143,7 @@ export class BlockFolder {
       this.#unsynced.add(shard)
       return true
     } catch (error) {
-      await unlink(temporary).catch(() => undefined)
+      rmSync(temporary, { force: true })
       throw error
     } finally {
       release()
@@ -180,13 +194,13 @@ export class BlockFolder {
     this.#unsynced = new Set()
     try {
       const queue = [...shards]
-      const workers = Array.from({ length: CONCURRENT_WRITES }, async () => {
+      const workers = Array.from({ length: CONCURRENT_SYNCS }, async () => {
         for (let shard = queue.pop(); shard !== undefined; shard = queue.pop()) {
-          const folder = await open(join(this.#folder, shard), 'r')
+          const folder = openSync(join(this.#folder, shard), 'r')
           try {
-            await folder.sync()
+            await syncFile(folder)
           } finally {
-            await folder.close()
+            closeSync(folder)
           }
         }
       })

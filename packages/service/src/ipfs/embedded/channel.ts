@@ -61,17 +61,17 @@ function sizeOf(item: unknown): number {
 class StreamSender {
   readonly #port: Port
   readonly #id: number
-  readonly #transfer: boolean
+  readonly #owned: boolean
   #batch: unknown[] = []
   #batchBytes = 0
   #outstandingBytes = 0
   #flushScheduled = false
   #wake: (() => void) | undefined
 
-  constructor(port: Port, id: number, transfer: boolean) {
+  constructor(port: Port, id: number, owned: boolean) {
     this.#port = port
     this.#id = id
-    this.#transfer = transfer
+    this.#owned = owned
   }
 
   async send(source: AsyncIterable<unknown>, signal: AbortSignal): Promise<void> {
@@ -122,26 +122,23 @@ class StreamSender {
     const items = this.#batch
     this.#batch = []
     this.#batchBytes = 0
-    this.#port.postMessage(
-      { type: 'chunk', id: this.#id, items } satisfies Message,
-      this.#transfer ? wholeBuffers(items) : []
-    )
+    const transfer: ArrayBuffer[] = []
+    const packed = items.map((item) => pack(item, this.#owned, transfer))
+    this.#port.postMessage({ type: 'chunk', id: this.#id, items: packed } satisfies Message, transfer)
   }
 }
 
-/** The memory that can be given away: buffers that belong to one item alone. Views into a shared pool are copied instead. */
-function wholeBuffers(items: readonly unknown[]): ArrayBuffer[] {
-  const buffers = new Set<ArrayBuffer>()
-  for (const item of items) {
-    if (
-      item instanceof Uint8Array &&
-      item.byteLength === item.buffer.byteLength &&
-      item.buffer instanceof ArrayBuffer
-    ) {
-      buffers.add(item.buffer)
-    }
-  }
-  return [...buffers]
+/**
+ * Prepares an item for the other thread. A view into a larger buffer would be copied with all of that buffer, so it becomes a
+ * buffer of its own, which is given away. A whole buffer is given away only if the caller owns it, since its owner loses it.
+ */
+function pack(item: unknown, owned: boolean, transfer: ArrayBuffer[]): unknown {
+  const bytes = item instanceof Uint8Array ? item : (item as { bytes?: unknown } | null)?.bytes
+  if (!(bytes instanceof Uint8Array)) return item
+  const whole = bytes.byteLength === bytes.buffer.byteLength && bytes.buffer instanceof ArrayBuffer
+  const packed = whole ? bytes : new Uint8Array(bytes)
+  if (!whole || owned) transfer.push(packed.buffer as ArrayBuffer)
+  return item instanceof Uint8Array ? packed : { ...(item as object), bytes: packed }
 }
 
 /** The receiving end of a stream: an iterable that gives credit as its items are taken. */
@@ -429,8 +426,8 @@ export class Answerer {
       let value: unknown
       if (Symbol.asyncIterator in answer) await sender.send(answer, controller.signal)
       else value = await answer
-      const transfer = value instanceof Uint8Array ? wholeBuffers([value]) : []
-      this.#port.postMessage({ type: 'result', id, value } satisfies Message, transfer)
+      const transfer: ArrayBuffer[] = []
+      this.#port.postMessage({ type: 'result', id, value: pack(value, true, transfer) } satisfies Message, transfer)
     } catch (error) {
       this.#port.postMessage({ type: 'error', id, error: toWireError(error) } satisfies Message)
     } finally {

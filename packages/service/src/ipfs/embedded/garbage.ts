@@ -108,23 +108,23 @@ export class Garbage {
   async #mark(signal: AbortSignal): Promise<MultihashSet> {
     const marked = new MultihashSet()
     const direct: CID[] = []
-    const here = async (cid: CID): Promise<Uint8Array | undefined> => inlineBytes(cid) ?? (await this.#folder.get(cid))
+    const here = (cid: CID): Uint8Array | undefined => inlineBytes(cid) ?? this.#folder.get(cid)
     const walk = (root: CID, visit: (cid: CID) => Promise<Uint8Array | undefined>) =>
       walkDag({
         root,
         seen: marked,
         rememberLeaves: true,
         visit,
-        reread: async (cid) => (await here(cid)) ?? new Uint8Array(),
+        reread: async (cid) => here(cid) ?? new Uint8Array(),
         signal
       })
     for (const pin of [...this.#pinning.values()]) {
       // What is not here yet, or turns out to be malformed, ends its branch: the walk of the pin cannot have passed it either.
-      if (pin.mode === 'recursive') await walk(pin.cid, async (cid) => followable(cid, await here(cid)))
+      if (pin.mode === 'recursive') await walk(pin.cid, async (cid) => followable(cid, here(cid)))
       else direct.push(pin.cid)
     }
     for await (const pin of this.#pins.list()) {
-      if (pin.mode === 'recursive') await walk(pin.cid, here)
+      if (pin.mode === 'recursive') await walk(pin.cid, async (cid) => here(cid))
       else direct.push(pin.cid)
     }
     // Last: a root that is marked already would keep a recursive pin from following its links.

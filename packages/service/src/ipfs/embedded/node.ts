@@ -273,7 +273,7 @@ export class EmbeddedNode {
     if (inline !== undefined) return inline
     assertHashKnown(cid)
     this.#garbage.touch(cid)
-    return (await this.#folder.get(cid)) ?? (await this.#fetch(cid, session, signal))
+    return this.#folder.get(cid) ?? (await this.#fetch(cid, session, signal))
   }
 
   async #fetch(cid: CID, session: Session, signal: AbortSignal): Promise<Uint8Array> {

@@ -172,8 +172,7 @@ export class Bitswap {
     const multihash = multihashOf(block)
     if (multihash === undefined) return
     const key = blockKey(CID.createV1(RAW, multihash))
-    // A copy: the bytes are a view into a message, and live as long as the reader of the DAG needs them.
-    this.#wants.received(key, block.data.slice(), from)
+    this.#wants.received(key, block.data, from)
   }
 }
 

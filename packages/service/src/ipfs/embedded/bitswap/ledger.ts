@@ -20,7 +20,7 @@ const SMALL_BLOCK_BYTES = 1024
 /** The blocks of this node. */
 export interface LocalBlocks {
   size(cid: CID): number | undefined
-  get(cid: CID): Promise<Uint8Array | undefined>
+  get(cid: CID): Uint8Array | undefined
 }
 
 interface WantedBlock {
@@ -83,7 +83,7 @@ export class Ledger {
   }
 
   /** Answers from the front of the queue, for one message. */
-  async take(): Promise<{ blocks: MessageBlock[]; presences: BlockPresence[] }> {
+  take(): { blocks: MessageBlock[]; presences: BlockPresence[] } {
     const blocks: MessageBlock[] = []
     const presences: BlockPresence[] = []
     let bytes = 0
@@ -95,7 +95,7 @@ export class Ledger {
         presences.push({ cid: want.cid.bytes, type: HAVE })
         continue
       }
-      const data = size === undefined ? undefined : await this.#blocks.get(want.cid)
+      const data = size === undefined ? undefined : this.#blocks.get(want.cid)
       if (data !== undefined) {
         blocks.push({ prefix: prefixOf(want.cid), data })
         bytes += data.length

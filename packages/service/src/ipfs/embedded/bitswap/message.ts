@@ -47,25 +47,33 @@ function varintLength(value: number): number {
 }
 
 class Writer {
-  readonly bytes: Uint8Array
+  readonly #bytes: Uint8Array
   #at = 0
+  #taken = 0
 
   constructor(length: number) {
-    this.bytes = new Uint8Array(length)
+    this.#bytes = new Uint8Array(length)
+  }
+
+  /** What has been written since the last call. */
+  take(): Uint8Array {
+    const part = this.#bytes.subarray(this.#taken, this.#at)
+    this.#taken = this.#at
+    return part
   }
 
   varint(value: number): void {
     let rest = value
     while (rest >= 0x80) {
-      this.bytes[this.#at++] = (rest % 128) | 0x80
+      this.#bytes[this.#at++] = (rest % 128) | 0x80
       rest = Math.floor(rest / 128)
     }
-    this.bytes[this.#at++] = rest
+    this.#bytes[this.#at++] = rest
   }
 
   field(field: number, bytes: Uint8Array): void {
     this.header(field, bytes.length)
-    this.bytes.set(bytes, this.#at)
+    this.#bytes.set(bytes, this.#at)
     this.#at += bytes.length
   }
 
@@ -86,15 +94,17 @@ const entryLength = (entry: WantEntry) => fieldLength(entry.cid.length) + 8
 const presenceLength = (presence: BlockPresence) => fieldLength(presence.cid.length) + 2
 const blockLength = (block: MessageBlock) => fieldLength(block.prefix.length) + fieldLength(block.data.length)
 
-/** The message with its length before it, as it goes on a stream. */
-export function encodeFrame(message: BitswapMessage): Uint8Array {
+/** The message with its length before it, as it goes on a stream: in parts, of which those that are blocks are the given bytes. */
+export function encodeFrame(message: BitswapMessage): Uint8Array[] {
   let wantlistLength = 2
   for (const entry of message.wants) wantlistLength += fieldLength(entryLength(entry))
   let length = fieldLength(wantlistLength)
   for (const block of message.blocks) length += fieldLength(blockLength(block))
   for (const presence of message.presences) length += fieldLength(presenceLength(presence))
+  const dataLength = message.blocks.reduce((sum, block) => sum + block.data.length, 0)
 
-  const writer = new Writer(varintLength(length) + length)
+  const parts: Uint8Array[] = []
+  const writer = new Writer(varintLength(length) + length - dataLength)
   writer.varint(length)
   writer.header(1, wantlistLength)
   for (const entry of message.wants) {
@@ -106,17 +116,20 @@ export function encodeFrame(message: BitswapMessage): Uint8Array {
     writer.number(5, entry.sendDontHave ? 1 : 0)
   }
   writer.number(2, message.full ? 1 : 0)
-  for (const block of message.blocks) {
-    writer.header(3, blockLength(block))
-    writer.field(1, block.prefix)
-    writer.field(2, block.data)
-  }
   for (const presence of message.presences) {
     writer.header(4, presenceLength(presence))
     writer.field(1, presence.cid)
     writer.number(2, presence.type)
   }
-  return writer.bytes
+  for (const block of message.blocks) {
+    writer.header(3, blockLength(block))
+    writer.field(1, block.prefix)
+    writer.header(2, block.data.length)
+    parts.push(writer.take(), block.data)
+  }
+  const rest = writer.take()
+  if (rest.length > 0) parts.push(rest)
+  return parts
 }
 
 /** Reads fields one after another. @throws {RangeError} when the bytes end too early */

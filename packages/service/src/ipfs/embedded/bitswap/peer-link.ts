@@ -86,7 +86,7 @@ export class PeerLink {
         const release = await this.#sending.acquire()
         try {
           const wants = this.#takeEntries()
-          const { blocks, presences } = await this.ledger.take()
+          const { blocks, presences } = this.ledger.take()
           if (wants.length + blocks.length + presences.length === 0) continue
           await this.#send(encodeFrame({ wants, full: false, blocks, presences }))
         } finally {
@@ -118,7 +118,7 @@ export class PeerLink {
     return taken
   }
 
-  async #send(frame: Uint8Array): Promise<void> {
+  async #send(frame: readonly Uint8Array[]): Promise<void> {
     try {
       await this.#sendOnce(frame)
     } catch (error) {
@@ -127,12 +127,12 @@ export class PeerLink {
     }
   }
 
-  async #sendOnce(frame: Uint8Array): Promise<void> {
+  async #sendOnce(frame: readonly Uint8Array[]): Promise<void> {
     const signal = AbortSignal.any([this.#closed.signal, AbortSignal.timeout(SEND_TIMEOUT_MS)])
     let stream = this.#stream
     if (stream === undefined || stream.writeStatus !== 'writable') stream = await this.#open(signal)
     try {
-      if (!stream.send(frame)) await stream.onDrain({ signal })
+      for (const part of frame) if (!stream.send(part)) await stream.onDrain({ signal })
     } catch (error) {
       if (this.#stream === stream) this.#stream = undefined
       stream.abort(error instanceof Error ? error : new Error(String(error)))
