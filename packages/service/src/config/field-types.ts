@@ -6,6 +6,7 @@
  */
 
 import { isAbsolute, join } from 'node:path'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import { formatDuration, parseDuration } from '@quorate/client/api'
 import { z } from 'zod'
@@ -177,6 +178,23 @@ export function texts(
     meaning,
     isAbsent: never,
     options
+  }
+}
+
+const peerIdText = z.string().superRefine((value, context) => {
+  try {
+    peerIdFromString(value)
+  } catch {
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(value)} is not one` })
+  }
+})
+
+/** Peer IDs. IPFS Cluster drops what it cannot read; a member that is left out of the first peerset by a slip would cost the quorum. */
+export function peerIds(fallback: string[], meaning: string, options: FieldOptions = {}): Field<readonly string[]> {
+  return {
+    ...texts(fallback, meaning, options),
+    schema: z.array(peerIdText).readonly(),
+    allowed: 'a list of peer IDs'
   }
 }
 

@@ -79,11 +79,11 @@ describe('init', () => {
   it('freezes the environment of that moment', async (context) => {
     const { folder, init } = await newRun(context)
     const secret = 'ab'.repeat(32)
-    await init({ env: { CLUSTER_SECRET: secret, CLUSTER_PEERNAME: 'one', CLUSTER_RAFT_INITPEERSET: 'x,y' } })
+    await init({ env: { CLUSTER_SECRET: secret, CLUSTER_PEERNAME: 'one', CLUSTER_RAFT_INITPEERSET: ids.join(',') } })
     const { cluster, consensus } = await loadConfig(folder, {})
     assert.equal(Buffer.from(cluster.secret ?? []).toString('hex'), secret)
     assert.equal(cluster.peername, 'one')
-    assert.deepEqual(consensus.raft.initPeerset, ['x', 'y'])
+    assert.deepEqual(consensus.raft.initPeerset, ids)
   })
 
   it('can use a Kubo daemon, free ports, or a source', async (context) => {

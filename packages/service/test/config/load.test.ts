@@ -13,6 +13,8 @@ import { raftTiming } from '../../src/config/sections/consensus.ts'
 import { ipfsClusterDocument, ipfsClusterSecret } from './ipfs-cluster-folder.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
+const peerId = '12D3KooWQYV9dGMFoRzNStwpXztXaBUjtPqi6aU76ZgUriHhKust'
+
 function read(document: JsonObject, env: Record<string, string> = {}): ServiceConfig {
   return readDocument(document, '/q', env, 'service.json')
 }
@@ -163,6 +165,11 @@ describe('a configuration that is not allowed', () => {
     assert.deepEqual(problemsOf({ ...changed([], {}), cluster: [] }), ['cluster'])
   })
 
+  it('names a first member that is none, which IPFS Cluster would drop in silence', () => {
+    const document = changed(['consensus', 'raft'], { init_peerset: [peerId, '12D3KooWtypo'] })
+    assert.throws(() => read(document), /consensus\.raft\.init_peerset: .*"12D3KooWtypo" is not one/)
+  })
+
   it('contradicts itself between keys', () => {
     const cases: [readonly string[], JsonObject, string][] = [
       [['cluster'], { replication_factor_min: 3, replication_factor_max: 2 }, 'cluster.replication_factor_min'],
@@ -225,7 +232,7 @@ describe('the environment', () => {
   })
 
   it('writes lists with commas and maps with colons; set and empty counts', () => {
-    const { consensus, informer, api } = read(changed(['consensus', 'raft'], { init_peerset: ['a'] }), {
+    const { consensus, informer, api } = read(changed(['consensus', 'raft'], { init_peerset: [peerId] }), {
       CLUSTER_RAFT_INITPEERSET: '',
       CLUSTER_TAGS_TAGS: 'region:eu,rack:7',
       CLUSTER_RESTAPI_BASICAUTHCREDENTIALS: 'alice:a:b,bob:c'

@@ -1,7 +1,7 @@
 /** The `consensus.raft` section of `service.json`. Read by `schema.ts`; the keys are IPFS Cluster's, and `read_timeout` is our own. */
 
 import type { Values } from '../field.ts'
-import { duration, integer, requiredPath, text, texts } from '../field-types.ts'
+import { duration, integer, peerIds, requiredPath, text } from '../field-types.ts'
 
 /**
  * The defaults of `heartbeat_timeout` and `election_timeout` are those of our own core (a dead leader is replaced in under a second), where
@@ -9,7 +9,7 @@ import { duration, integer, requiredPath, text, texts } from '../field-types.ts'
  */
 export const raftShape = {
   dataFolder: requiredPath('raft', 'Where the log and the snapshots are kept.', { omit: true }),
-  initPeerset: texts(
+  initPeerset: peerIds(
     [],
     'Peer IDs of the first members, the same list on all of them; this peer is always among them. Read only while there is no consensus data.'
   ),
