@@ -14,7 +14,7 @@ import { decodeConfig } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'
 import { type Entry, EntryKind, type Index } from '../core/types.ts'
 import type { LogFault } from '../ports.ts'
-import { EMPTY_BASE, readBase, type StoredBase } from './base-file.ts'
+import { BASE_FILE, EMPTY_BASE, readBase, type StoredBase } from './base-file.ts'
 import { checksum } from './checksum.ts'
 import { HardStateLostError, LogUnusableError } from './errors.ts'
 import { type FileSystem, nodeFileSystem } from './file-system.ts'
@@ -286,7 +286,7 @@ class LogScan {
 
   /** What can only be judged at the end. */
   finish(): void {
-    const file = this.segments.at(-1)?.name ?? ''
+    const file = this.segments.at(-1)?.name ?? BASE_FILE
     const offset = this.segments.at(-1)?.soundBytes ?? 0
     if (this.faults.length === 0 && this.#mark.seq > this.seq) {
       this.#fault(file, offset, {

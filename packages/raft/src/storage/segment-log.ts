@@ -162,13 +162,13 @@ class SegmentLog implements LogStorage {
       await this.#fileSystem.makeFolder(this.#folder)
       const stored = await readLog(this.#fileSystem, this.#folder, this.#seed)
       this.#take(stored)
-      if (stored.faults.length === 0) await this.#settle(stored)
+      const sound = stored.faults.length === 0
+      if (sound) await this.#settle(stored)
+      this.#state = sound ? 'open' : 'faulty'
       if (stored.hardState !== undefined) {
         this.#hardStateFile = await HardStateFile.open(this.#fileSystem, this.#folder, this.#seed, stored.hardState)
-        if (stored.faults.length === 0) this.#marked = this.#currentMark()
         await this.#writeHardState()
       }
-      this.#state = stored.faults.length === 0 ? 'open' : 'faulty'
       return { hardState: this.#hardState, base: stored.base.base, entries: stored.entries, faults: stored.faults }
     })
   }
