@@ -25,7 +25,7 @@ export interface Committed<Result> {
   readonly result: Result
 }
 
-export interface RaftInit<Result> {
+export interface RaftInit {
   readonly id: NodeId
   /** Used only when the storage is empty: the first configuration of a new group, or undefined for a node that waits to be added. */
   readonly bootstrap?: ClusterConfig

@@ -12,6 +12,8 @@ export interface Clock {
   now(): number
   /** Calls `callback` once after `delayMs`; the result cancels it. Must not keep the process alive. */
   after(delayMs: number, callback: () => void): () => void
+  /** Calls `callback` once, soon: after the events of the network and the disk that are there already. */
+  soon(callback: () => void): void
 }
 
 /** A damaged part of the stored log at or below what was known to be durable: not absent, unreadable (T54). */

@@ -1,0 +1,438 @@
+/**
+ * A running node: the pure core, and around it all that the core asks for. Everything that happens (a message, a command, a write
+ * that is done, time) becomes an input in one queue; once a turn of the event loop the queue is stepped, and the effects that
+ * come out are begun in order. Nothing here decides anything about consensus.
+ *
+ * | effect | carried out by |
+ * | --- | --- |
+ * | `send` | the transport, at once: in parallel to this node's own write |
+ * | `persist`, `compact` | `log-writer.ts`, one write at a time; its `release` leaves when it is durable |
+ * | `apply` | `applier.ts`, beside the writes |
+ * | `need-snapshot`, `install-snapshot` | `snapshotter.ts` |
+ * | answers to tickets | `proposals.ts`, `reads.ts`, `requests.ts` |
+ *
+ * `openRaft` is called by the application with its adapters (`../ports.ts`). Time and chance come only from them and from `init`.
+ */
+
+import type { AbortOptions, Committed, Raft, RaftComponents, RaftEvents, RaftInit } from '../api.ts'
+import { membersOf } from '../core/members.ts'
+import { defaultCoreOptions } from '../core/options.ts'
+import { createRaftCore } from '../core/raft.ts'
+import type {
+  CoreOptions,
+  CoreStatus,
+  Effect,
+  Entry,
+  Envelope,
+  Index,
+  Input,
+  LogBase,
+  MembershipChange,
+  NodeId,
+  RaftCore
+} from '../core/types.ts'
+import { ProposalRefusedError } from '../errors.ts'
+import type { Clock, TransportHandler } from '../ports.ts'
+import { checksum } from '../storage/checksum.ts'
+import { Applier } from './applier.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { systemClock } from './clock.ts'
+import { Emitter } from './emitter.ts'
+import { LogWriter } from './log-writer.ts'
+import { Proposals } from './proposals.ts'
+import { Reads } from './reads.ts'
+import { Requests } from './requests.ts'
+import { Snapshotter, storedChunks } from './snapshotter.ts'
+import { prepareStart, type StartingPoint } from './startup.ts'
+import { Ticker } from './ticker.ts'
+
+/** Most inputs that wait for a turn. What the network brings on top is dropped: Raft sends it again. */
+const MAX_INBOX = 16_384
+/** A turn that took so long leaves the rest of the inbox to the next, so that the event loop can do other things. */
+const MAX_TURN_MS = 20
+/** A barrier without a signal is given up after this many election timeouts. */
+const READ_PATIENCE_TIMEOUTS = 10
+
+/**
+ * Starts a node from what its storage holds.
+ *
+ * @example
+ * const raft = await openRaft(
+ *   { storage, snapshots, transport, stateMachine },
+ *   { id: 'a', bootstrap: { voters: ['a', 'b', 'c'], outgoing: [], learners: [] } }
+ * )
+ * const { index, result } = await raft.propose(new TextEncoder().encode('x=1'))
+ *
+ * @throws {RaftStartError} when log, snapshots and state do not fit together; storage and transport are closed then
+ * @throws {RangeError} when an option is out of its range
+ */
+export async function openRaft<Result>(components: RaftComponents<Result>, init: RaftInit): Promise<Raft<Result>> {
+  try {
+    const start = await prepareStart(components, init)
+    const node = new Driver(components, init, start)
+    await node.start()
+    return node
+  } catch (error) {
+    await Promise.allSettled([components.transport.stop(), components.storage.close()])
+    throw error
+  }
+}
+
+class Driver<Result> implements Raft<Result> {
+  readonly id: NodeId
+  readonly #components: RaftComponents<Result>
+  readonly #options: CoreOptions
+  readonly #clock: Clock
+  readonly #core: RaftCore
+  readonly #emitter: Emitter
+  readonly #writer: LogWriter
+  readonly #applier: Applier<Result>
+  readonly #snapshotter: Snapshotter
+  readonly #checkpointer: Checkpointer
+  readonly #ticker: Ticker
+  readonly #proposals: Proposals<Result>
+  readonly #reads: Reads
+  readonly #requests = new Requests()
+  #inbox: Input[] = []
+  #turnPending = false
+  #lastTicket = 0
+  /** Why nothing happens any more, once it does not. */
+  #stopped: string | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(components: RaftComponents<Result>, init: RaftInit, start: StartingPoint) {
+    this.id = init.id
+    this.#components = components
+    this.#options = { ...defaultCoreOptions, ...init.options }
+    this.#clock = components.clock ?? systemClock
+    const { storage, snapshots, transport, stateMachine, logger } = components
+    this.#core = createRaftCore({
+      ...start,
+      id: init.id,
+      options: this.#options,
+      checksum,
+      seed: init.seed ?? checksum(Buffer.from(init.id), 0)
+    })
+    const { electionTimeoutMs, heartbeatMs, maxEntryBytes } = this.#options
+    const wake = () => this.#wake()
+    this.#emitter = new Emitter(logger)
+    this.#writer = new LogWriter({
+      storage,
+      onPersisted: (seq, release) => this.#onPersisted(seq, release),
+      onFailed: (error) => this.#fail(`The log cannot be written: ${messageOf(error)}`)
+    })
+    this.#applier = new Applier({
+      stateMachine,
+      clock: this.#clock,
+      onApplied: (entries, results) => this.#onApplied(entries, results),
+      onFailed: (error) => this.#fail(`The state machine failed: ${messageOf(error)}`)
+    })
+    this.#snapshotter = new Snapshotter({
+      store: snapshots,
+      transport,
+      stateMachine,
+      clock: this.#clock,
+      logger,
+      exclusive: (task) => this.#applier.exclusive(task, { soon: true }),
+      baseAt: (index) => this.#core.baseAt(index)
+    })
+    this.#checkpointer = new Checkpointer(this.#clock, {
+      flush: () => this.#applier.exclusive(() => stateMachine.flush(), { soon: true }),
+      onDurable: (index) => this.#input({ type: 'compactable', index }),
+      onFailed: (error) => this.#fail(`The state cannot be made durable: ${messageOf(error)}`)
+    })
+    this.#proposals = new Proposals(maxEntryBytes, wake)
+    this.#reads = new Reads(this.#clock, READ_PATIENCE_TIMEOUTS * electionTimeoutMs, start.appliedIndex, wake)
+    this.#ticker = new Ticker(this.#clock, heartbeatMs / 3, electionTimeoutMs / 2, () => this.#input({ type: 'tick' }))
+  }
+
+  async start(): Promise<void> {
+    await this.#components.transport.start(this.#transportHandler())
+    this.#followMembers()
+    this.#ticker.start()
+    this.#checkpointer.start()
+  }
+
+  // --- what the application asks for ------------------------------------------------------------------------------------------
+
+  async propose(command: Uint8Array, options: AbortOptions = {}): Promise<Committed<Result>> {
+    const [committed] = await this.proposeMany([command], options)
+    return committed!
+  }
+
+  proposeMany(commands: readonly Uint8Array[], options: AbortOptions = {}): Promise<readonly Committed<Result>[]> {
+    if (this.#stopped !== undefined) return Promise.reject(new ProposalRefusedError('stopped', this.#stopped))
+    return this.#proposals.add(commands, options.signal)
+  }
+
+  readBarrier(options: AbortOptions = {}): Promise<Index> {
+    return this.#reads.barrier(options.signal)
+  }
+
+  async waitApplied(index: Index, options: AbortOptions = {}): Promise<void> {
+    await this.#reads.applied(index, options.signal)
+  }
+
+  changeMembers(change: MembershipChange, options: AbortOptions = {}): Promise<void> {
+    return this.#request((ticket) => ({ type: 'change-members', ticket, change }), change, options.signal)
+  }
+
+  transferLeadership(to?: NodeId, options: AbortOptions = {}): Promise<void> {
+    return this.#request((ticket) => ({ type: 'transfer', ticket, to }), undefined, options.signal)
+  }
+
+  status(): CoreStatus {
+    return this.#core.status(this.#clock.now())
+  }
+
+  on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void {
+    return this.#emitter.on(event, listener)
+  }
+
+  checkpoint(): Promise<void> {
+    return this.#checkpointer.run()
+  }
+
+  close(options: { handOverMs?: number } = {}): Promise<void> {
+    this.#closing ??= this.#close(options.handOverMs ?? 0)
+    return this.#closing
+  }
+
+  async #request(
+    input: (ticket: number) => Input,
+    change: MembershipChange | undefined,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    if (this.#stopped !== undefined) throw new ProposalRefusedError('stopped', this.#stopped)
+    signal?.throwIfAborted()
+    const ticket = ++this.#lastTicket
+    const answer = this.#requests.add(ticket, change, signal)
+    this.#input(input(ticket))
+    await answer
+  }
+
+  async #close(handOverMs: number): Promise<void> {
+    if (handOverMs > 0 && this.status().role === 'leader') {
+      // Nobody may be there to hand over to: the group then elects a leader as it would after a crash.
+      await this.transferLeadership(undefined, { signal: AbortSignal.timeout(handOverMs) }).catch(() => {})
+    }
+    this.#stop('the node was closed')
+    await this.#components.transport.stop()
+    await this.#snapshotter.stop()
+    await this.#applier.stop()
+    await this.#writer.idle()
+    await this.#components.storage.close()
+  }
+
+  // --- inputs, and the turn ---------------------------------------------------------------------------------------------------
+
+  #input(input: Input): void {
+    if (this.#stopped !== undefined) return
+    this.#inbox.push(input)
+    this.#wake()
+  }
+
+  #wake(): void {
+    if (this.#turnPending || this.#stopped !== undefined) return
+    this.#turnPending = true
+    this.#clock.soon(() => {
+      this.#turnPending = false
+      this.#turn()
+    })
+  }
+
+  /** Steps what has come, then what callers want, and begins what comes of it. */
+  #turn(): void {
+    if (this.#stopped !== undefined) return
+    const core = this.#core
+    const effects: Effect[] = []
+    const inputs = this.#inbox
+    this.#inbox = []
+    const nowMs = this.#clock.now()
+    let count = 0
+    while (count < inputs.length) {
+      core.step(inputs[count++]!, nowMs, effects)
+      if (count % 64 === 0 && this.#clock.now() - nowMs > MAX_TURN_MS) break
+    }
+    if (count < inputs.length) {
+      this.#inbox = inputs.slice(count)
+      this.#wake()
+    }
+    while (this.#proposals.queued) {
+      const payloads = this.#proposals.take(++this.#lastTicket)
+      if (payloads !== undefined) core.step({ type: 'propose', ticket: this.#lastTicket, payloads }, nowMs, effects)
+    }
+    if (this.#reads.queued && this.#reads.take(++this.#lastTicket)) {
+      core.step({ type: 'read', ticket: this.#lastTicket }, nowMs, effects)
+    }
+    for (const effect of effects) {
+      this.#carryOut(effect)
+      if (this.#stopped !== undefined) return
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.type) {
+      case 'send':
+        this.#components.transport.send(effect.to, effect.message)
+        break
+      case 'persist':
+        this.#writer.persist(effect)
+        break
+      case 'apply':
+        this.#applier.apply(effect.entries)
+        break
+      case 'proposed':
+        if (!this.#proposals.onProposed(effect.ticket, effect.first, effect.term)) {
+          this.#requests.onProposed(effect.ticket, effect.first)
+        }
+        break
+      case 'refused':
+        this.#onRefused(effect)
+        break
+      case 'read-ready':
+        this.#reads.onReady(effect.ticket, effect.index)
+        break
+      case 'transferred':
+        this.#requests.onTransferred(effect.ticket)
+        break
+      case 'compact':
+        // A failure ends the node through `onFailed`.
+        this.#writer.exclusive(() => this.#components.storage.compact(effect.base)).catch(() => {})
+        break
+      case 'need-snapshot':
+        void this.#offerSnapshot()
+        break
+      case 'install-snapshot':
+        void this.#installSnapshot(effect.from, effect.base)
+        break
+      case 'role-changed':
+        this.#emitter.emit('role', { role: effect.role, term: effect.term, leader: effect.leader })
+        break
+      case 'config-changed':
+        this.#followMembers()
+        this.#requests.onConfig(effect.config, effect.index, effect.committed)
+        this.#emitter.emit('config', { config: effect.config, index: effect.index, committed: effect.committed })
+        break
+      case 'alarm':
+        this.#components.logger?.warn(`${effect.code}: ${effect.detail}`)
+        this.#emitter.emit('alarm', { code: effect.code, detail: effect.detail })
+        break
+      case 'halt':
+        this.#fail(effect.reason)
+        break
+    }
+  }
+
+  #onRefused({ ticket, reason, leader, detail }: Extract<Effect, { type: 'refused' }>): void {
+    if (this.#proposals.onRefused(ticket, reason, leader, detail)) return
+    if (this.#reads.onRefused(ticket, reason, detail)) return
+    this.#requests.onRefused(ticket, reason, leader, detail)
+  }
+
+  // --- what the parts report --------------------------------------------------------------------------------------------------
+
+  #onPersisted(seq: number, release: readonly Envelope[]): void {
+    if (this.#stopped !== undefined) return
+    for (const { to, message } of release) this.#components.transport.send(to, message)
+    this.#input({ type: 'persisted', seq })
+  }
+
+  #onApplied(entries: readonly Entry[], results: readonly Result[]): void {
+    if (this.#stopped !== undefined) return
+    const { index } = entries.at(-1)!
+    this.#proposals.onApplied(entries, results)
+    this.#reads.onApplied(index)
+    this.#checkpointer.onApplied(entries)
+    this.#input({ type: 'applied', index })
+    this.#emitter.emit('applied', { index })
+  }
+
+  #transportHandler(): TransportHandler {
+    return {
+      onMessage: (from, message) => {
+        if (this.#inbox.length < MAX_INBOX) this.#input({ type: 'receive', from, message })
+      },
+      onPeerUp: (peer) => this.#input({ type: 'peer-up', peer }),
+      onPeerDown: (peer) => this.#input({ type: 'peer-down', peer }),
+      onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
+      onFetchChunk: (_from, snapshotId, chunk) => this.#snapshotter.serveChunk(snapshotId, chunk)
+    }
+  }
+
+  #followMembers(): void {
+    const { config } = this.status()
+    this.#components.transport.setPeers(membersOf(config).filter((id) => id !== this.id))
+  }
+
+  // --- snapshots --------------------------------------------------------------------------------------------------------------
+
+  async #offerSnapshot(): Promise<void> {
+    try {
+      this.#input({ type: 'snapshot-ready', base: await this.#snapshotter.offer() })
+    } catch (error) {
+      // The core gives up on the peer's transfer in time, and asks again.
+      if (this.#stopped === undefined) this.#alarm('snapshot-not-made', messageOf(error))
+    }
+  }
+
+  async #installSnapshot(from: NodeId, base: LogBase): Promise<void> {
+    try {
+      const manifest = await this.#snapshotter.fetch(from, base)
+      const { storage, snapshots, stateMachine } = this.#components
+      await this.#applier.exclusive(async () => {
+        // The log first: a state that is older than its log is made whole at the next start, the reverse could not be (T42).
+        await this.#writer.exclusive(() => storage.reset(manifest.base))
+        await stateMachine.restore(manifest.base.index, storedChunks(snapshots, manifest)).catch((error: unknown) => {
+          this.#fail(`The state could not be restored from the snapshot at ${base.index}: ${messageOf(error)}`)
+          throw error
+        })
+      })
+      this.#onRestored(manifest.base)
+      await snapshots.prune()
+    } catch (error) {
+      if (this.#stopped !== undefined) return
+      this.#alarm('snapshot-not-fetched', messageOf(error))
+      this.#input({ type: 'snapshot-failed', index: base.index })
+    }
+  }
+
+  #onRestored(base: LogBase): void {
+    if (this.#stopped !== undefined) return
+    this.#proposals.onRestored(base.index)
+    this.#reads.onApplied(base.index)
+    this.#input({ type: 'snapshot-installed', base })
+    this.#emitter.emit('restored', { index: base.index })
+    this.#emitter.emit('applied', { index: base.index })
+  }
+
+  #alarm(code: string, detail: string): void {
+    this.#components.logger?.warn(`${code}: ${detail}`)
+    this.#emitter.emit('alarm', { code, detail })
+  }
+
+  // --- the end ----------------------------------------------------------------------------------------------------------------
+
+  /** Stops for good: this node may no longer say anything (T51). */
+  #fail(reason: string): void {
+    if (this.#stopped !== undefined) return
+    this.#components.logger?.error(`The node halts: ${reason}`)
+    this.#stop(reason)
+    void this.#components.transport.stop().catch(() => {})
+    this.#emitter.emit('halt', { reason })
+  }
+
+  #stop(why: string): void {
+    if (this.#stopped !== undefined) return
+    this.#stopped = why
+    this.#inbox = []
+    this.#ticker.stop()
+    this.#checkpointer.stop()
+    this.#writer.drop(new Error(why))
+    this.#proposals.stop(why)
+    this.#reads.stop(why)
+    this.#requests.stop(why)
+  }
+}
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,23 @@
+/**
+ * Raft consensus: a pure core, a driver that runs it, storage in segment files, and a transport over libp2p.
+ *
+ * @packageDocumentation
+ */
+
+export * from './api.ts'
+export { defaultCoreOptions } from './core/options.ts'
+export * from './core/types.ts'
+export { openRaft } from './driver/driver.ts'
+export { describeStoredGroup } from './driver/startup.ts'
+export * from './errors.ts'
+export * from './ports.ts'
+export * from './storage/errors.ts'
+export { openSegmentLog, type SegmentLogInit } from './storage/segment-log.ts'
+export { openSnapshotStore, type SnapshotStoreInit } from './storage/snapshot-files.ts'
+export type { Hello } from './transport/hello.ts'
+export {
+  BULK_PROTOCOL,
+  createLibp2pTransport,
+  type Libp2pTransportInit,
+  RAFT_PROTOCOL
+} from './transport/libp2p-transport.ts'
