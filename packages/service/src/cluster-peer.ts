@@ -47,7 +47,7 @@ import type {
   RepoGcResult
 } from './ports.ts'
 import type { PeerRpc } from './rpc/peer-rpc.ts'
-import { compareCids } from './state/pin-codec.ts'
+import { compareCids } from './state/cid-order.ts'
 
 /** Chooses the peers of a pin that does not go everywhere. */
 export type AllocatePin = (request: {

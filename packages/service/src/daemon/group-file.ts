@@ -40,6 +40,9 @@ export function clusterIdOfPeerset(peers: readonly string[]): string {
 
 export const newGroup = (clusterId: string): Group => ({ clusterId, incarnation: randomBytes(16).toString('hex') })
 
+/** Goes into the checksums of the log, so that one of another cluster, or of an earlier life of this folder, does not pass for this one. */
+export const seedOf = (group: Group): Uint8Array => Buffer.from(`${group.clusterId}/${group.incarnation}`)
+
 export const readGroup = (raftFolder: string): Promise<Group | undefined> =>
   readChecked(join(raftFolder, GROUP_FILE), groupSchema)
 

@@ -31,12 +31,12 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
   rpc.handle('Peer.twins', async ({ session }, { peer }) => ({ twins: [...(await sessions.twinsOf(peer, session))] }))
 
   rpc.handle('Cluster.membership', async (_request, { peer, signal }) => {
-    let confirmed = true
-    try {
-      await raft.readBarrier({ signal: AbortSignal.any([signal, AbortSignal.timeout(CONFIRM_TIMEOUT_MS)]) })
-    } catch {
-      confirmed = false
-    }
+    const confirmed =
+      consensus.leader() !== undefined &&
+      (await raft.readBarrier({ signal: AbortSignal.any([signal, AbortSignal.timeout(CONFIRM_TIMEOUT_MS)]) }).then(
+        () => true,
+        () => false
+      ))
     return { clusterId, confirmed, member: consensus.peers().includes(peer), peers: membership.members() }
   })
 

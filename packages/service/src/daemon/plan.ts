@@ -22,7 +22,14 @@ export interface Found {
 
 export type Plan =
   /** Go on with the data that is there. `forming`: a leader has to be found in time, or the start fails. */
-  | { readonly type: 'restart'; readonly group: Group; readonly forming: boolean; readonly note: string | undefined }
+  | {
+      readonly type: 'restart'
+      readonly group: Group
+      readonly forming: boolean
+      /** Set while nothing was agreed yet: the first configuration, as far as this peer has a say in it. */
+      readonly voters: readonly string[] | undefined
+      readonly note: string | undefined
+    }
   /** Ask the peers at these addresses to be let in. `current`: the data that is there, if any, stays until they have said yes. */
   | { readonly type: 'join'; readonly addresses: readonly string[]; readonly current: Group | undefined }
   /** Form a new cluster of these voters. */
@@ -47,7 +54,9 @@ export function planStart(found: Found): Plan {
       voters.length > 1 && !found.logIsEmpty
         ? 'init_peerset is not used: the membership is in the consensus data'
         : undefined
-    return { type: 'restart', group, forming: found.logIsEmpty, note }
+    // A joiner whose log is still empty waits to be told; a peer of a fixed peerset forms with the others.
+    const forms = found.logIsEmpty && membership === undefined
+    return { type: 'restart', group, forming: found.logIsEmpty, voters: forms ? voters : undefined, note }
   }
   if (membership !== undefined) {
     return {
