@@ -15,7 +15,7 @@ import { randomBytes } from 'node:crypto'
 import type { LogBase } from '../core/types.ts'
 import type { SnapshotManifest, SnapshotStore, SnapshotWriter } from '../ports.ts'
 import { checksum } from './checksum.ts'
-import { SnapshotDamagedError } from './errors.ts'
+import { SnapshotDamagedError, SnapshotRefusedError } from './errors.ts'
 import { type FileSystem, nodeFileSystem } from './file-system.ts'
 import { checkManifest, chunkOffset, decodeManifest, MANIFEST_FILE } from './snapshot-manifest.ts'
 import { DATA_FILE, SnapshotFilesWriter, type SnapshotPlace, writeManifest } from './snapshot-writer.ts'
@@ -203,7 +203,7 @@ class SnapshotFiles implements SnapshotStore {
 
   async #place(name: string, ending: '.new' | '.part'): Promise<SnapshotPlace> {
     const temporaryName = name + ending
-    if (this.#inUse.has(temporaryName)) throw new SnapshotDamagedError(name, 0, 'another writer is at work on it')
+    if (this.#inUse.has(temporaryName)) throw new SnapshotRefusedError(`another writer is at work on ${name}`)
     this.#inUse.add(temporaryName)
     try {
       await this.#fileSystem.makeFolder(this.#folder)
