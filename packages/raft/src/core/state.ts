@@ -157,11 +157,12 @@ export class CoreState {
   }
 
   /**
-   * Sends a message that promises no more than the term of this node, and that entries up to `throughIndex` are durable: at once
+   * Sends a message that promises no more than the term and the vote of this node, and that entries up to `throughIndex` are durable: at once
    * if that is so on disk already, else with the persist effect that makes it so. The only place where this is decided (T3).
    */
   send(to: NodeId, message: Message, throughIndex: Index = 0): void {
-    if (!this.#hardStateChanged && this.#durableTerm === this.term && throughIndex <= this.log.durableIndex) {
+    const remembered = this.#durableTerm === this.term && this.#durableVote === this.votedFor
+    if (remembered && throughIndex <= this.log.durableIndex) {
       this.out.push({ type: 'send', to, message })
     } else {
       this.#release.push({ to, message })
@@ -196,7 +197,8 @@ export class CoreState {
     const hasEntries = log.stagedIndex < log.lastIndex
     if (!this.#hardStateChanged && this.#truncateFrom === undefined && !hasEntries && this.#release.length === 0) return
     const seq = ++this.#lastSeq
-    const hardState = this.#hardStateChanged ? { term: this.term, votedFor: this.#voteToWrite } : undefined
+    const { term, votedFor } = this
+    const hardState = this.#hardStateChanged ? { term, votedFor: this.#voteToWrite } : undefined
     const entries = hasEntries ? log.range(log.stagedIndex + 1, log.lastIndex) : []
     this.out.push({
       type: 'persist',
@@ -206,7 +208,12 @@ export class CoreState {
       entries,
       release: this.#release
     })
-    this.#pending.push({ seq, throughIndex: log.lastIndex, hardState, atMs: this.nowMs })
+    this.#pending.push({
+      seq,
+      throughIndex: log.lastIndex,
+      hardState: hardState && { term, votedFor },
+      atMs: this.nowMs
+    })
     log.stagedIndex = log.lastIndex
     this.#hardStateChanged = false
     this.#truncateFrom = undefined
