@@ -14,7 +14,7 @@ import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
-const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4 } as const
+const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4, churnAtOnce: 5 } as const
 
 export interface NemesisStats {
   crashes: number
@@ -45,6 +45,9 @@ export class Nemesis {
   readonly #prngs: readonly Prng[]
   readonly #strikes: Prng
   readonly #hints: Prng
+  readonly #churnAtOnce: Prng
+  /** About the time from a node's decision to its arrival, durable, at another. */
+  readonly #hopUs: number
   readonly #everyUs: readonly number[]
   #stopped = false
   /** Counts the cuts, so that the heal of an earlier one is known. */
@@ -61,6 +64,9 @@ export class Nemesis {
     this.#prngs = ['crash', 'pause', 'partition', 'churn', 'transfer'].map((label) => prng.fork(label))
     this.#strikes = prng.fork('strikes')
     this.#hints = prng.fork('hints')
+    this.#churnAtOnce = prng.fork('churn at once')
+    const { network, disk } = components.profile
+    this.#hopUs = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
     this.#everyUs = [
       nemesis.crashEveryUs,
       nemesis.pauseEveryUs,
@@ -82,29 +88,54 @@ export class Nemesis {
   }
 
   /** The turn of one kind of fault. */
-  act(fault: number): void {
+  act(fault: number, slot: number): void {
     if (this.#stopped) return
+    if (fault === Fault.churnAtOnce) {
+      this.#askForChange(this.#nodes[slot] as SimNode, this.#churnAtOnce)
+      return
+    }
     const prng = this.#prngs[fault] as Prng
     if (fault === Fault.crash) this.#crashSome(prng)
     else if (fault === Fault.pause) this.#pause(prng.pick(this.#nodes), prng)
     else if (fault === Fault.partition) this.#partition(prng)
-    else if (fault === Fault.churn) this.#churn(prng)
+    else if (fault === Fault.churn) this.#askForChange(this.#whomToAsk(prng), prng)
     else this.#transfer(prng)
     this.#scheduleNext(fault)
   }
 
-  /** A node took the lead: perhaps hit it before it has settled. */
+  /** A node took the lead: perhaps hit it, or ask it for a change, before it has settled. */
   leaderSeen(slot: number): void {
-    const { nemesis, network, disk } = this.#profile
-    if (this.#stopped || !this.#strikes.chance(nemesis.strike)) return
-    const hop = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
-    this.#world.schedule(1 + this.#strikes.exponential(2 * hop), EventKind.strike, slot, 0, 0, undefined)
+    if (this.#stopped) return
+    this.#maybeStrike(slot)
+    if (!this.#churnAtOnce.chance(this.#profile.nemesis.churnAtElection)) return
+    const delayUs = 1 + this.#churnAtOnce.exponential(this.#hopUs / 2)
+    this.#world.schedule(delayUs, EventKind.nemesis, slot, Fault.churnAtOnce, 0, undefined)
   }
 
-  strike(slot: number): void {
+  /** A node asks for votes: perhaps one of those who are asked dies about then, and is back before the election is over. */
+  candidateSeen(slot: number): void {
+    if (this.#stopped || !this.#strikes.chance(this.#profile.nemesis.strike)) return
+    const voter = this.#strikes.pick(this.#nodes)
+    if (voter.slot === slot) return
+    const delayUs = 1 + this.#strikes.below(4 * this.#hopUs)
+    this.#world.schedule(delayUs, EventKind.strike, voter.slot, 1, 0, undefined)
+  }
+
+  #maybeStrike(slot: number): void {
+    if (!this.#strikes.chance(this.#profile.nemesis.strike)) return
+    const delayUs = 1 + this.#strikes.below(4 * this.#hopUs)
+    this.#world.schedule(delayUs, EventKind.strike, slot, 0, 0, undefined)
+  }
+
+  /** @param brief - the victim dies and is back at once */
+  strike(slot: number, brief: boolean): void {
     const node = this.#nodes[slot] as SimNode
     if (this.#stopped || node.core === undefined) return
     this.stats.strikes++
+    if (brief) {
+      this.#crash(node, this.#strikes, this.#hopUs)
+      return
+    }
     const kind = this.#strikes.below(10)
     if (kind < 5) this.#crash(node, this.#strikes)
     else if (kind < 9) this.#isolate(slot, this.#strikes)
@@ -131,12 +162,12 @@ export class Nemesis {
     for (const node of order.slice(0, victims)) this.#crash(node, prng)
   }
 
-  #crash(node: SimNode, prng: Prng): void {
+  #crash(node: SimNode, prng: Prng, meanDownUs = this.#profile.nemesis.downUs): void {
     if (node.core === undefined) return
     this.stats.crashes++
     node.crash()
     for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, false)
-    const downUs = 1 + prng.exponential(this.#profile.nemesis.downUs)
+    const downUs = 1 + prng.exponential(meanDownUs)
     this.#world.schedule(downUs, EventKind.restart, node.slot, node.boot, 0, undefined)
   }
 
@@ -180,12 +211,18 @@ export class Nemesis {
     this.#hint(from, to, false)
   }
 
+  /** Cuts a node off, alone or with a few others; now and then in one direction only. */
   #isolate(slot: number, prng: Prng): void {
-    const shape = prng.below(3)
+    const shape = prng.below(4)
     this.#cutBegins(slot, shape)
-    for (const { slot: other } of this.#nodes) {
-      if (shape !== 1) this.#block(slot, other)
-      if (shape !== 2) this.#block(other, slot)
+    const companions = prng.below(2) === 0 ? 0 : prng.below(this.#nodes.length - 1)
+    const others = prng.shuffle(this.#nodes.map((node) => node.slot).filter((other) => other !== slot))
+    const inside = [slot, ...others.slice(0, companions)]
+    for (const from of inside) {
+      for (const to of others.slice(companions)) {
+        if (shape !== 1) this.#block(from, to)
+        if (shape !== 2) this.#block(to, from)
+      }
     }
     this.#scheduleHeal(prng)
   }
@@ -253,13 +290,13 @@ export class Nemesis {
     return found === undefined || prng.below(8) === 0 ? prng.pick(this.#nodes) : found
   }
 
-  #churn(prng: Prng): void {
-    const node = this.#whomToAsk(prng)
+  #askForChange(node: SimNode, prng: Prng): void {
     if (node.core === undefined) return
     const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng)
     this.stats.changes++
     this.#history.note(this.#world.nowUs, TraceCode.change, node.slot, 0, 0, JSON.stringify(target))
     node.changeMembers(target.voters, target.learners, () => {})
+    if (node.view.role === 'leader') this.#maybeStrike(node.slot)
   }
 
   /** A legal membership, most often one step away from the present one, sometimes anything. */

@@ -45,8 +45,8 @@ export interface NodeSurroundings {
   profile: SwarmProfile
   readonly panel: Panel
   readonly nodes: readonly SimNode[]
-  /** A node took the lead. */
-  readonly onLeader: (slot: number) => void
+  /** A node asks for votes, or took the lead. */
+  readonly onElection: (slot: number, won: boolean) => void
 }
 
 /** How a client's request ended. `unknown`: the node died, or its state jumped past the place. */
@@ -358,7 +358,9 @@ export class SimNode {
       case 'role-changed':
         history.note(world.nowUs, TraceCode.role, this.slot, effect.term, effect.role.length, effect.role)
         panel.roleChanged(this.view, effect.role, effect.term)
-        if (effect.role === 'leader') this.#around.onLeader(this.slot)
+        if (effect.role === 'leader' || effect.role === 'candidate') {
+          this.#around.onElection(this.slot, effect.role === 'leader')
+        }
         return
       case 'config-changed':
         history.note(

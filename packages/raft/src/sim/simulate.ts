@@ -144,9 +144,13 @@ class Simulation {
       mutations: init.mutations ?? NO_MUTATIONS,
       profile: this.#profile,
       nodes: this.#nodes,
-      onLeader: (slot) => {
-        this.#nemesis.leaderSeen(slot)
-        this.#workload.leaderSeen(slot)
+      onElection: (slot, won) => {
+        if (won) {
+          this.#nemesis.leaderSeen(slot)
+          this.#workload.leaderSeen(slot)
+        } else {
+          this.#nemesis.candidateSeen(slot)
+        }
       }
     }
     for (const view of views) {
@@ -252,13 +256,13 @@ class Simulation {
         this.#nemesis.resume(slot, a)
         break
       case EventKind.nemesis:
-        this.#nemesis.act(a)
+        this.#nemesis.act(a, slot)
         break
       case EventKind.heal:
         this.#nemesis.heal(a)
         break
       case EventKind.strike:
-        this.#nemesis.strike(slot)
+        this.#nemesis.strike(slot, a === 1)
         break
       case EventKind.workload:
         this.#workload.act(a)

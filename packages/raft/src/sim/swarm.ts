@@ -53,8 +53,10 @@ export interface NemesisProfile {
   readonly partitionUs: number
   readonly churnEveryUs: number
   readonly transferEveryUs: number
-  /** Chance that a new leader is hit (crashed, paused or cut off) within a few message delays. */
+  /** Chance that a new leader, or one that was just asked for a change, is hit (crashed, paused or cut off) within a few message delays. */
   readonly strike: number
+  /** Chance that a new leader is asked for a change of membership before it has settled. */
+  readonly churnAtElection: number
 }
 
 export interface WorkloadProfile {
@@ -132,6 +134,7 @@ function drawSwitches(prng: Prng) {
     transfer: on(),
     strike: on(),
     skew: on(),
+    hasty: on(),
     tinyAppends: on(),
     tinyPipeline: on(),
     tinyApply: on(),
@@ -144,8 +147,12 @@ type Switches = ReturnType<typeof drawSwitches>
 
 function drawCore(prng: Prng, on: Switches): CoreOptions {
   const ordinary = ordinaryCore()
+  // Short timeouts against the same delays: many elections, contested ones.
+  const electionTimeoutMs = on.hasty ? prng.pick([60, 100, 200]) : ordinary.electionTimeoutMs
   return {
     ...ordinary,
+    electionTimeoutMs,
+    heartbeatMs: electionTimeoutMs / 6,
     maxAppendBytes: on.tinyAppends ? prng.pick([1, 64, 200, 1000]) : ordinary.maxAppendBytes,
     maxInflightMessages: on.tinyPipeline ? prng.between(1, 3) : ordinary.maxInflightMessages,
     maxInflightBytes: on.tinyPipeline && prng.below(2) === 0 ? 200 : ordinary.maxInflightBytes,
@@ -200,7 +207,8 @@ function drawNemesis(prng: Prng, on: Switches): NemesisProfile {
     partitionUs: prng.logUniform(100 * MS, 5 * S),
     churnEveryUs: on.churn ? prng.logUniform(150 * MS, 5 * S) : 0,
     transferEveryUs: on.transfer ? prng.logUniform(300 * MS, 8 * S) : 0,
-    strike: on.strike ? prng.logUniform(50_000, 800_000) : 0
+    strike: on.strike ? prng.pick([100_000, 300_000, 600_000, 900_000]) : 0,
+    churnAtElection: on.churn ? prng.pick([0, 200_000, 800_000]) : 0
   }
 }
 

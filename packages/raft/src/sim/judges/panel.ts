@@ -32,7 +32,7 @@ export class Panel {
   readonly selfReports: SelfReport
   readonly promises: ClientPromises
   readonly barrier: MembershipBarrier
-  /** Judge consequences alone, and leave out the rules that only prevent them: durability before sending, and the membership barrier. */
+  /** Judge harm done alone, and leave out what only prevents it: durability before sending, the membership barrier, nodes' own reports. */
   readonly #consequencesOnly: boolean
 
   constructor(views: readonly NodeView[], decode: DecodeConfig, checksum: Checksum, consequencesOnly: boolean) {
@@ -166,7 +166,7 @@ export class Panel {
   }
 
   reports(view: NodeView, status: CoreStatus): void {
-    this.selfReports.reports(view, status)
+    if (!this.#consequencesOnly) this.selfReports.reports(view, status)
     this.committed.observed(view, status.commitIndex)
   }
 }
