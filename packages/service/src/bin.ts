@@ -3,7 +3,7 @@
 
 import { main } from './cli/main.ts'
 
-process.exitCode = await main(
+const exitCode = await main(
   process.argv.slice(2),
   {
     env: process.env,
@@ -13,3 +13,7 @@ process.exitCode = await main(
   },
   async () => (await import('./daemon/run.ts')).runDaemon
 )
+
+process.exitCode = exitCode
+// The command is over and everything was closed. Should a handle have been left open all the same, the process must not wait for it.
+setTimeout(() => process.exit(exitCode), 1000).unref()

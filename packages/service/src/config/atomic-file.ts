@@ -4,18 +4,29 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, realpath, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /**
- * @param options.mode permissions of the new file, whatever those of the old one were; secrets have 0600
+ * @param path a symbolic link is followed: the file that it leads to is replaced, and the link stays
+ * @param options.mode permissions of the file; secrets have 0600
+ * @param options.keepMode leave the permissions of a file that is there as they are
  */
-export async function replaceFile(file: string, text: string, options: { readonly mode: number }): Promise<void> {
+export async function replaceFile(
+  path: string,
+  text: string,
+  options: { readonly mode: number; readonly keepMode?: boolean }
+): Promise<void> {
+  const present = await stat(path).catch(missingIsUndefined)
+  const file = present === undefined ? path : await realpath(path)
+  const mode = present !== undefined && options.keepMode === true ? present.mode & 0o777 : options.mode
   // In the same folder, since a rename does not cross file systems; a name of its own, so that two writers do not share it.
   const temporary = `${file}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    const handle = await open(temporary, 'wx', options.mode)
+    const handle = await open(temporary, 'wx', mode)
     try {
+      // What `open` was given is cut down by the umask, and a mode that is kept must not be.
+      if (present !== undefined) await handle.chmod(mode)
       await handle.writeFile(text)
       await handle.sync()
     } finally {
@@ -27,6 +38,11 @@ export async function replaceFile(file: string, text: string, options: { readonl
     throw error
   }
   await syncFolder(dirname(file))
+}
+
+function missingIsUndefined(error: unknown): undefined {
+  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+  throw error
 }
 
 /** Makes renames in a folder durable. */

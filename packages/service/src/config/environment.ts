@@ -15,7 +15,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
 const otherVariables: ReadonlySet<string> = new Set(['CLUSTER_ID', 'CLUSTER_PRIVATEKEY', 'CLUSTER_CREDENTIALS'])
 
 /** A variable, and the key that it overrides. */
-export interface Variable {
+interface Variable {
   readonly name: string
   /** The key, as a path inside its section. */
   readonly keys: readonly string[]

@@ -72,7 +72,7 @@ export class PeerstoreFile {
       const after = change(before ?? '')
         .map((line) => `${line}\n`)
         .join('')
-      if (after !== before) await replaceFile(this.path, after, { mode: 0o644 })
+      if (after !== before) await replaceFile(this.path, after, { mode: 0o644, keepMode: true })
     })
     // The next write must not fail because this one did; this one's caller hears of it.
     this.#writing = write.catch(() => {})

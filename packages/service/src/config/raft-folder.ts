@@ -27,11 +27,6 @@ export async function refuseForeignRaft(dataFolder: string): Promise<void> {
   )
 }
 
-/** Whether there is consensus data. */
-export async function hasRaftData(dataFolder: string): Promise<boolean> {
-  return (await namesIn(dataFolder)).length > 0
-}
-
 /**
  * Renames the folder to `<folder>.old.0`; older backups move up by one, `.old.0` to `.old.1` and so on. When all `backupsRotate` places are
  * taken, the oldest backup makes room and is removed: the only data that is ever deleted here.

@@ -3,7 +3,7 @@
  * Called by `logger.ts`, and by the command line to refuse a bad one before anything starts.
  */
 
-export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
+type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'fatal'
 
 export interface LogLevels {
   /** For components that are not named. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { PeerstoreFile, parsePeerstore } from '../../src/config/peerstore-file.ts'
@@ -97,11 +97,49 @@ describe('writing a peerstore file', () => {
     assert.equal((await stat(file.path)).ino, ino)
   })
 
+  it('keeps a link, and permissions that somebody set', async (context) => {
+    const folder = await temporaryFolder(context)
+    await writeFile(join(folder, 'shared'), `${at(1)}\n`)
+    await chmod(join(folder, 'shared'), 0o660)
+    await symlink(join(folder, 'shared'), join(folder, 'peerstore'))
+    const file = new PeerstoreFile(join(folder, 'peerstore'))
+    await file.write([at(2)])
+    assert.ok((await lstat(file.path)).isSymbolicLink())
+    assert.equal((await stat(file.path)).mode & 0o777, 0o660)
+    assert.deepEqual((await file.read()).addresses, [at(1), at(2)])
+  })
+
+  it('never changes what people wrote, whatever was learned before and after', async (context) => {
+    const folder = await temporaryFolder(context)
+    const texts = [
+      '',
+      '\n\n',
+      '# only a comment\n',
+      `${at(1)}\n\n# end\n`,
+      `${at(2)}\n${at(2)}\n`,
+      '/broken\n',
+      ' # Learned\n'
+    ]
+    const learned = [[], [at(1)], [at(3), at(2)], [at(2), at(2), at(9)]]
+    for (const [number, own] of texts.entries()) {
+      const file = new PeerstoreFile(join(folder, String(number)))
+      await writeFile(file.path, own)
+      const before = (await file.read()).addresses
+      for (const first of learned) {
+        for (const second of learned) {
+          await file.write(first)
+          await file.write(second)
+          assert.ok((await readFile(file.path, 'utf8')).startsWith(own), JSON.stringify(own))
+          assert.deepEqual((await file.read()).addresses, [...new Set([...before, ...second])])
+        }
+      }
+    }
+  })
+
   it('goes on after a write that failed', async (context) => {
     const folder = join(await temporaryFolder(context), 'later')
     const file = new PeerstoreFile(join(folder, 'peerstore'))
     await assert.rejects(file.write([at(1)]), { code: 'ENOENT' })
-    const { mkdir } = await import('node:fs/promises')
     await mkdir(folder)
     await file.write([at(1)])
     assert.deepEqual((await file.read()).addresses, [at(1)])
