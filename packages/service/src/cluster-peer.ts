@@ -242,6 +242,10 @@ export class QuorateClusterPeer implements ClusterPeer {
     }
   }
 
+  async *cat(path: string, call: AbortOptions = {}): AsyncIterable<Uint8Array> {
+    yield* this.parts.connector.cat(await this.resolve(path, call), call)
+  }
+
   // --- within ---------------------------------------------------------------------------------------------------------------
 
   private get directory(): PeerDirectory {

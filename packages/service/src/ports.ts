@@ -211,6 +211,8 @@ export interface ClusterPeer {
     call?: AbortOptions
   ): AsyncIterable<import('@quorate/client/api').AddedOutput>
   repoGc(options: { local: boolean }, call?: AbortOptions): AsyncIterable<RepoGcResult>
+  /** The bytes of a UnixFS file, from this peer's IPFS node. */
+  cat(path: string, call?: AbortOptions): AsyncIterable<Uint8Array>
 }
 
 /** What one peer's garbage collection did. */

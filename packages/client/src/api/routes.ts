@@ -64,7 +64,11 @@ export interface AddAnswer {
   readonly codec: Codec<AddedOutput>
   readonly arrayCodec: Codec<readonly AddedOutput[]>
 }
-export type Answer = ObjectAnswer<unknown> | StreamAnswer<unknown> | NoAnswer | AddAnswer
+/** The bytes of a file, as they are; status 200. */
+export interface BytesAnswer {
+  readonly kind: 'bytes'
+}
+export type Answer = BytesAnswer | ObjectAnswer<unknown> | StreamAnswer<unknown> | NoAnswer | AddAnswer
 
 export interface Route<Params, Query, Body, A> {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -233,6 +237,8 @@ export interface Routes {
   readonly recover: Route<CidParams, LocalQuery, undefined, ObjectAnswer<GlobalPinInfo>>
   readonly recoverAll: Route<None, LocalQuery, undefined, StreamAnswer<GlobalPinInfo>>
   readonly repoGc: Route<None, LocalQuery, undefined, ObjectAnswer<GlobalRepoGc>>
+  /** A file of this peer's IPFS node; not of IPFS Cluster's API. */
+  readonly content: Route<PathParams, None, undefined, BytesAnswer>
 }
 
 export const routes: Routes = {
@@ -298,7 +304,8 @@ export const routes: Routes = {
     query: localQuery,
     answer: streamOf(globalPinInfoCodec)
   },
-  repoGc: { ...plain, method: 'POST', path: '/ipfs/gc', query: localQuery, answer: objectOf(globalRepoGcCodec) }
+  repoGc: { ...plain, method: 'POST', path: '/ipfs/gc', query: localQuery, answer: objectOf(globalRepoGcCodec) },
+  content: { ...plain, method: 'GET', path: '/ipfs/*', params: pathParams('ipfs'), answer: { kind: 'bytes' } }
 }
 
 /** Path and query of a call, percent-encoded; begins with `/`. */

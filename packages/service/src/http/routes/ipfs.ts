@@ -1,8 +1,10 @@
-/** Work on the IPFS nodes: `/ipfs/gc`. */
+/** The IPFS nodes: `/ipfs/gc`, and the content of a file at `/ipfs/<cid>`. */
+
+import { once } from 'node:events'
 
 import { type PeerIdString, type RepoGc, routes } from '@quorate/client/api'
 import type { ClusterPeer } from '../../ports.ts'
-import type { RouteServer } from '../route-server.ts'
+import { headersOf, type RouteServer } from '../route-server.ts'
 
 export function ipfsRoutes(server: RouteServer, peer: ClusterPeer): void {
   server.object(routes.repoGc, async ({ query, signal }) => {
@@ -16,5 +18,26 @@ export function ipfsRoutes(server: RouteServer, peer: ClusterPeer): void {
       }
     }
     return { peerMap }
+  })
+
+  server.raw(routes.content, async ({ params, signal }, _request, reply) => {
+    const chunks = peer.cat(params.path, { signal })[Symbol.asyncIterator]()
+    try {
+      // The first chunk is waited for, so that what cannot be read is an ordinary error.
+      let step = await chunks.next()
+      const response = reply.raw
+      response.writeHead(200, {
+        ...headersOf(reply),
+        'Content-Type': 'application/octet-stream',
+        'X-Ipfs-Path': params.path
+      })
+      while (step.done !== true) {
+        if (!response.write(step.value)) await once(response, 'drain', { signal })
+        step = await chunks.next()
+      }
+      response.end()
+    } finally {
+      await chunks.return?.()
+    }
   })
 }
