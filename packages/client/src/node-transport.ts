@@ -4,7 +4,7 @@
  * Connections are kept by Node's global agents, which do not hold a process up.
  */
 
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import type { RequestOptions } from 'node:https'
 import {
   type BodyPart,
@@ -15,20 +15,20 @@ import {
   type TransportResponse
 } from './transport.ts'
 
-async function open(request: TransportRequest): Promise<ClientRequest> {
+function open(request: TransportRequest): ClientRequest {
   const { endpoint, method, target, headers } = request
   const { protocol, hostname, port } = new URL(endpoint.origin)
   const options: RequestOptions = { method, path: target, headers }
+  // `node:http` is not imported: to import a built-in module is to read all that it exports, there the WebSocket too, which
+  // loads Node's whole `fetch` and would cost the command line 40 ms at every start.
   if (endpoint.socketPath !== undefined) options.socketPath = endpoint.socketPath
   else {
     options.host = hostname.replace(/^\[|\]$/g, '')
     options.port = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port)
   }
-  if (protocol !== 'https:') return requestHttp(options)
+  if (protocol !== 'https:') return process.getBuiltinModule('node:http').request(options)
   options.rejectUnauthorized = endpoint.verifyCertificate
-  // TLS takes a while to load, and a command line on loopback has no use for it.
-  const { request: requestHttps } = await import('node:https')
-  return requestHttps(options)
+  return process.getBuiltinModule('node:https').request(options)
 }
 
 async function* chunksOf(part: BodyPart): AsyncGenerator<Uint8Array> {
@@ -95,7 +95,7 @@ export function createDefaultTransport(): Transport {
   return async (request): Promise<TransportResponse> => {
     const { signal, endpoint } = request
     signal.throwIfAborted()
-    const outgoing = await open(request)
+    const outgoing = open(request)
     const failure: Failure = { first: undefined }
     const onAbort = (): void => {
       outgoing.destroy(signal.reason instanceof Error ? signal.reason : new Error(String(signal.reason)))

@@ -51,7 +51,7 @@ async function run(words: readonly string[], io: Io, format: { json: boolean }):
   }
   const command: Command = await found.entry.load()
   const args = await Arguments.parse([...flags, ...found.rest], {
-    options: { ...globalOptions({ short: false }), ...command.options },
+    options: { ...inGroup('Options:', command.options), ...globalOptions({ short: false }) },
     usage: `${programName} ${found.entry.name} ${command.operands.usage}\n\n${found.entry.describe}`,
     io
   })
@@ -65,6 +65,10 @@ async function run(words: readonly string[], io: Io, format: { json: boolean }):
   checkOperands(found.entry.name, command, args.operands)
   await command.run(args, createContext(args, io))
   return exitCodes.ok
+}
+
+function inGroup(group: string, options: Command['options']): Command['options'] {
+  return Object.fromEntries(Object.entries(options).map(([name, option]) => [name, { ...option, group }]))
 }
 
 function unknownCommand(word: string): CtlError {
