@@ -123,7 +123,7 @@ export class Nemesis {
 
   #maybeStrike(slot: number): void {
     if (!this.#strikes.chance(this.#profile.nemesis.strike)) return
-    const delayUs = 1 + this.#strikes.below(4 * this.#hopUs)
+    const delayUs = 1 + this.#strikes.below(2 * this.#hopUs)
     this.#world.schedule(delayUs, EventKind.strike, slot, 0, 0, undefined)
   }
 
@@ -211,20 +211,34 @@ export class Nemesis {
     this.#hint(from, to, false)
   }
 
-  /** Cuts a node off, alone or with a few others; now and then in one direction only. */
+  /**
+   * Cuts a node off; now and then in one direction only. It is alone, or with anybody, or with the smallest majority that it
+   * knows: a quorum that is as little as it can be, and everybody else is free to be another.
+   */
   #isolate(slot: number, prng: Prng): void {
     const shape = prng.below(4)
+    if (prng.below(2) === 0) this.#network.unblockAll()
     this.#cutBegins(slot, shape)
-    const companions = prng.below(2) === 0 ? 0 : prng.below(this.#nodes.length - 1)
     const others = prng.shuffle(this.#nodes.map((node) => node.slot).filter((other) => other !== slot))
-    const inside = [slot, ...others.slice(0, companions)]
-    for (const from of inside) {
-      for (const to of others.slice(companions)) {
+    let inside: number[] = []
+    const company = prng.below(3)
+    if (company === 1) inside = others.slice(0, prng.below(others.length))
+    else if (company === 2) inside = this.#smallestMajority(slot, others)
+    for (const from of [slot, ...inside]) {
+      for (const to of others) {
+        if (inside.includes(to)) continue
         if (shape !== 1) this.#block(from, to)
         if (shape !== 2) this.#block(to, from)
       }
     }
     this.#scheduleHeal(prng)
+  }
+
+  /** Others enough to make up a majority, with the node at `slot`, of the voters that it knows. */
+  #smallestMajority(slot: number, others: readonly number[]): number[] {
+    const { voters } = (this.#nodes[slot] as SimNode).view.log.config(0, this.#panel.decode)
+    const known = others.filter((other) => voters.includes((this.#nodes[other] as SimNode).id))
+    return known.slice(0, Math.floor(voters.length / 2))
   }
 
   #partition(prng: Prng): void {
@@ -306,11 +320,11 @@ export class Nemesis {
     let learners = config.learners.slice()
     const outside = all.filter((id) => !voters.includes(id) && !learners.includes(id))
     const leave = (id: NodeId): void => void voters.splice(voters.indexOf(id), 1)
-    const move = prng.below(8)
+    const move = prng.below(10)
     if (move === 0 && outside.length > 0) learners.push(prng.pick(outside))
     else if (move === 1 && learners.length > 0) voters.push(...learners.splice(prng.below(learners.length), 1))
-    else if (move === 2 && outside.length > 0) voters.push(prng.pick(outside))
-    else if (move === 3 && voters.length > 1) leave(prng.pick(voters))
+    else if ((move === 2 || move === 8) && outside.length > 0) voters.push(prng.pick(outside))
+    else if ((move === 3 || move === 9) && voters.length > 1) leave(prng.pick(voters))
     else if (move === 4 && voters.length > 1) {
       const demoted = prng.pick(voters)
       leave(demoted)
@@ -318,7 +332,7 @@ export class Nemesis {
     } else if (move === 5 && voters.length > 0 && outside.length > 0) {
       leave(prng.pick(voters))
       voters.push(prng.pick(outside))
-    } else if (move >= 6) {
+    } else if (move === 6 || move === 7) {
       const order = prng.shuffle(all.slice())
       const count = prng.between(1, all.length)
       voters.splice(0, voters.length, ...order.slice(0, count))
