@@ -12,6 +12,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { peerIdOf } from '../config/peer-address.ts'
 import type { Logger } from '../ports.ts'
 import type { ClusterHost } from './host.ts'
 
@@ -32,14 +33,6 @@ export interface AddressBookInit {
   readonly logger: Logger
   /** Writes the learned lines of the peerstore file; the operator's stay as they are. */
   readonly save: (addresses: readonly string[]) => Promise<void>
-}
-
-/** The peer ID that an address ends in, if it has one. */
-export function peerIdOf(address: string): string | undefined {
-  const parts = multiaddr(address)
-    .getComponents()
-    .filter((component) => component.name === 'p2p')
-  return parts.at(-1)?.value
 }
 
 /** The address with `/p2p/<id>` at its end. */

@@ -10,9 +10,10 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { replaceFile } from '../config/atomic-file.ts'
 import { StartError } from '../errors.ts'
 
 const groupSchema = z.object({ clusterId: z.string().min(1).max(128), incarnation: z.string().regex(/^[0-9a-f]{32}$/) })
@@ -73,21 +74,6 @@ async function readChecked<T>(path: string, schema: z.ZodType<T>): Promise<T | u
 }
 
 async function writeDurably(path: string, value: object): Promise<void> {
-  const folder = dirname(path)
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  const temporary = `${path}.new`
-  const file = await open(temporary, 'w', 0o600)
-  try {
-    await file.writeFile(`${JSON.stringify(value, null, 2)}\n`)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  const parent = await open(folder, 'r')
-  try {
-    await parent.sync()
-  } finally {
-    await parent.close()
-  }
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await replaceFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
 }

@@ -5,8 +5,9 @@
  */
 
 import { multiaddr } from '@multiformats/multiaddr'
-import { peerIdOf, reasonOf } from '../cluster-host/address-book.ts'
+import { reasonOf } from '../cluster-host/address-book.ts'
 import type { ClusterHost } from '../cluster-host/host.ts'
+import { peerIdOf } from '../config/peer-address.ts'
 import { StartError } from '../errors.ts'
 import type { Logger } from '../ports.ts'
 import type { RpcResponse } from '../rpc/methods.ts'

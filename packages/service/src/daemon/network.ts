@@ -3,7 +3,6 @@
  * to ask its way in. `run.ts` opens it first and closes it last; `compose.ts` builds the rest of the peer on it.
  */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
 import { AddressBook } from '../cluster-host/address-book.ts'
@@ -102,10 +101,4 @@ function reporter(logger: Logger): (error: SecretMismatchError) => void {
     }
     logger.warn({ address: error.address, problem: error.code }, error.message)
   }
-}
-
-/** This package's version. */
-export async function readVersion(): Promise<string> {
-  const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { version: string }).version
 }

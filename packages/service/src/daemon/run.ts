@@ -10,17 +10,19 @@ import { join } from 'node:path'
 import type { ClusterConfig } from '@quorate/raft'
 import { inspectGroup } from '@quorate/raft'
 import type { RunDaemonOptions } from '../cli/daemon-options.ts'
-import { peerIdOf, reasonOf } from '../cluster-host/address-book.ts'
+import { reasonOf } from '../cluster-host/address-book.ts'
 import { lockFolder } from '../config/folder-lock.ts'
 import { loadIdentity } from '../config/identity.ts'
 import { loadConfig } from '../config/load.ts'
 import { folderLayout } from '../config/paths.ts'
+import { peerIdOf } from '../config/peer-address.ts'
 import { PeerstoreFile } from '../config/peerstore-file.ts'
 import { moveAsideRaft, refuseForeignRaft } from '../config/raft-folder.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import { StartError } from '../errors.ts'
 import { createLogging, logFormat } from '../logging/logger.ts'
 import type { Logger } from '../ports.ts'
+import { packageVersion } from '../version.ts'
 import { askAround } from './ask-around.ts'
 import { type Peer, type PeerEnd, startPeer } from './compose.ts'
 import {
@@ -35,7 +37,7 @@ import {
   writeMembership
 } from './group-file.ts'
 import { askToJoin } from './join.ts'
-import { type Network, openNetwork, readVersion } from './network.ts'
+import { type Network, openNetwork } from './network.ts'
 import { type Plan, planStart } from './plan.ts'
 import { watchForTwins } from './twins.ts'
 
@@ -75,7 +77,7 @@ export async function runDaemon(options: RunDaemonOptions): Promise<number> {
     for (const warning of config.warnings) logger('config').warn(warning)
     const identity = await loadIdentity(options.folder, process.env)
     await refuseForeignRaft(config.consensus.raft.dataFolder)
-    const version = await readVersion()
+    const version = packageVersion()
     log.info({ version, peer: identity.peerId.toString(), folder: options.folder }, 'starting the peer')
 
     const peerstore = new PeerstoreFile(config.cluster.peerstoreFile)
