@@ -60,7 +60,7 @@ export class LivenessPhase {
 
   /** Looks at everybody; ends the run when all is well. */
   inspect(): void {
-    const { world, nodes, panel, profile } = this.#c
+    const { world, nodes, panel } = this.#c
     const statuses = nodes.map((node) => {
       const status = node.status() as CoreStatus
       panel.reports(node.view, status)
@@ -81,10 +81,16 @@ export class LivenessPhase {
     if (progress > this.#progress) {
       this.#progress = progress
       this.#progressUs = world.nowUs
-    } else if (world.nowUs - this.#progressUs > PATIENCE_TIMEOUTS * profile.core.electionTimeoutMs * 1000) {
+    } else if (world.nowUs - this.#progressUs > this.#patienceUs()) {
       throw new Violation('liveness', this.#complaint(statuses, leader))
     }
     world.schedule(INSPECT_EVERY_US, EventKind.inspect, -1, 0, 0, undefined)
+  }
+
+  /** A disk that stalled just before the faults ended is still stalled for a while, and so are late copies of messages. */
+  #patienceUs(): number {
+    const { core, disk, network } = this.#c.profile
+    return PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + network.replayDelayUs
   }
 
   #leader(statuses: readonly CoreStatus[]): number | undefined {

@@ -31,7 +31,8 @@ export function durableBeforeSend(view: NodeView, to: NodeId, message: Message):
       if (hardState.term < message.term || (hardState.term === message.term && hardState.votedFor !== view.id)) {
         throw broken(view, message, `its disk says term ${hardState.term}, vote for ${hardState.votedFor}`)
       }
-      if (hardState.term === message.term && log.lastIndex < message.lastIndex) {
+      // Who lost the election meanwhile may rightly have had its log cut by the winner; answers no longer count.
+      if (view.role === 'candidate' && hardState.term === message.term && log.lastIndex < message.lastIndex) {
         throw broken(
           view,
           message,
