@@ -41,14 +41,15 @@ export function parseDuration(text: string): number {
   } while (part.lastIndex < unsigned.length)
   if (ms > maxDurationMs) throw new SyntaxError(`invalid duration ${quoted}: longer than 292 years`)
   // To the nanosecond, so that 1.1s is 1100 and not 1100.0000000000002.
-  const rounded = Math.round(ms * 1e6) / 1e6
+  const rounded = Number.isInteger(ms) ? ms : Math.round(ms * 1e6) / 1e6
   return text.startsWith('-') && rounded !== 0 ? -rounded : rounded
 }
 
 /** As Go prints it: `0s`, `1.5s`, `200ms`, `1m30s`, `24h0m0s`. @param ms - finite */
 export function formatDuration(ms: number): string {
   const sign = ms < 0 ? '-' : ''
-  const ns = BigInt(Math.round(Math.abs(ms) * 1e6))
+  // Whole milliseconds stay exact however many they are; a product with 1e6 would not past 104 days.
+  const ns = Number.isInteger(ms) ? BigInt(Math.abs(ms)) * 1_000_000n : BigInt(Math.round(Math.abs(ms) * 1e6))
   if (ns === 0n) return '0s'
   if (ns < 1_000n) return `${sign}${ns}ns`
   if (ns < 1_000_000n) return `${sign}${decimal(ns, 3)}µs`
