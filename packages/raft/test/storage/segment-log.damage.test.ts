@@ -256,6 +256,36 @@ describe('segment log, damage', () => {
     assert.deepEqual(loaded.entries, [])
   })
 
+  it('reports a fault for a damaged header before commits that no mark counts', async () => {
+    const fileSystem = new CrashFileSystem()
+    const log = open(fileSystem)
+    await log.load()
+    const entries = entriesAfter(emptyState, 0, 1, [Buffer.from('one'), Buffer.from('two')])
+    for (const entry of entries) await log.persist({ hardState: undefined, truncateFrom: undefined, entries: [entry] })
+    fileSystem.damage(fileSystem.files().find((path) => path.endsWith('.seg'))!, (content) => {
+      content[30]! ^= 1
+      return content
+    })
+    assert.equal((await open(fileSystem).load()).faults.length, 1)
+  })
+
+  it('reports a fault when the marked commit is another one of the same number', async () => {
+    const [one, two] = await Promise.all(
+      ['one', 'two'].map(async (payload) => {
+        const fileSystem = new CrashFileSystem()
+        const log = open(fileSystem)
+        await log.load()
+        const entries = entriesAfter(emptyState, 0, 1, [Buffer.from(payload)])
+        await log.persist({ hardState: undefined, truncateFrom: undefined, entries })
+        await log.close()
+        return fileSystem
+      })
+    )
+    const segment = (await two!.readFile(two!.files().find((path) => path.endsWith('.seg'))!))!
+    one!.damage(one!.files().find((path) => path.endsWith('.seg'))!, () => segment)
+    assert.equal((await open(one!).load()).faults.length, 1)
+  })
+
   it('refuses the files of another node', async () => {
     const fileSystem = new CrashFileSystem()
     const log = open(fileSystem, 'node a, incarnation 1')
