@@ -26,8 +26,6 @@ import { createDiskInformer } from '../informer/disk.ts'
 import { createPingInformer, parsePing } from '../informer/ping.ts'
 import { createPinqueueInformer } from '../informer/pinqueue.ts'
 import { createTagsInformer } from '../informer/tags.ts'
-import { createEmbeddedConnector } from '../ipfs/embedded/embedded-connector.ts'
-import { createKuboConnector } from '../ipfs/kubo/kubo-connector.ts'
 import { MetricsExchange } from '../monitor/exchange.ts'
 import { createMetricStore } from '../monitor/metric-store.ts'
 import { PeerDirectory } from '../peer-directory.ts'
@@ -98,7 +96,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     const state = await openPinsetState({ folder: folders.state, onChange: (change) => onChange(change) })
     stops.push(() => state.close())
 
-    const connector = createConnector(config, folders.ipfs, logger('ipfs'))
+    const connector = await createConnector(config, folders.ipfs, logger('ipfs'))
     const ipfs = new SwarmKeeper({ connector, logger: logger('ipfs') }, startDelayOf(config.ipfsConnector))
     const tracker = createTracker(
       {
@@ -266,17 +264,21 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
   }
 }
 
-function createConnector(config: ServiceConfig, folder: string, logger: Logger): IpfsConnector {
+/** Each kind brings libraries of its own, which the other has no need to load. */
+async function createConnector(config: ServiceConfig, folder: string, logger: Logger): Promise<IpfsConnector> {
   const section = config.ipfsConnector
-  return section.kind === 'embedded'
-    ? createEmbeddedConnector({
-        folder,
-        network: section.network,
-        listenMultiaddrs: section.listenMultiaddress,
-        storageMaxBytes: section.storageMaxBytes,
-        logger
-      })
-    : createKuboConnector({ ...section, logger })
+  if (section.kind === 'embedded') {
+    const { createEmbeddedConnector } = await import('../ipfs/embedded/embedded-connector.ts')
+    return createEmbeddedConnector({
+      folder,
+      network: section.network,
+      listenMultiaddrs: section.listenMultiaddress,
+      storageMaxBytes: section.storageMaxBytes,
+      logger
+    })
+  }
+  const { createKuboConnector } = await import('../ipfs/kubo/kubo-connector.ts')
+  return createKuboConnector({ ...section, logger })
 }
 
 const startDelayOf = (section: IpfsConnectorSection): number =>
