@@ -22,7 +22,7 @@ const CONCURRENT_UNPINS = 2
 const MAX_ORIGINS = 10
 /** How long a call may go on after it was told to end, before its place is given to another. */
 const ABORT_GRACE_MS = 5000
-const PROBE_FIRST_MS = 1000
+const PROBE_FIRST_MS = 250
 const PROBE_MAX_MS = 10_000
 
 /** Why an attempt was ended from here. */
@@ -66,6 +66,8 @@ export class Runner {
   #newestNext = false
   #cancelWake: (() => void) | undefined
   #ipfsError: string | undefined
+  /** It was said in the log that the node cannot be reached. */
+  #ipfsMissed = false
   #probeDelayMs = PROBE_FIRST_MS
   #cancelProbe: (() => void) | undefined
   readonly #stopping = new AbortController()
@@ -376,7 +378,7 @@ export class Runner {
   #ipfsDown(error: unknown): void {
     if (this.#ipfsError !== undefined || !this.#active) return
     this.#ipfsError = error instanceof Error ? error.message : String(error)
-    this.#components.logger.warn({ reason: this.#ipfsError }, 'the IPFS node cannot be reached: pins wait until it can')
+    this.#ipfsMissed = false
     this.#probeDelayMs = PROBE_FIRST_MS
     this.#scheduleProbe()
   }
@@ -389,12 +391,19 @@ export class Runner {
         () => {
           if (!this.#active) return
           this.#ipfsError = undefined
-          this.#components.logger.info('the IPFS node can be reached again')
+          if (this.#ipfsMissed) this.#components.logger.info('the IPFS node can be reached again')
           this.#components.onIpfsBack()
           this.poke()
         },
         () => {
-          if (this.#active) this.#scheduleProbe()
+          if (!this.#active) return
+          // Not at the first failure: a node that is just starting is no news.
+          if (!this.#ipfsMissed) {
+            const reason = this.#ipfsError
+            this.#components.logger.warn({ reason }, 'the IPFS node cannot be reached: pins wait until it can')
+          }
+          this.#ipfsMissed = true
+          this.#scheduleProbe()
         }
       )
     })

@@ -363,6 +363,7 @@ describe('an IPFS node that cannot be reached', () => {
     await peer.settle()
     peer.ipfs.down = true
     const cids = [2, 3, 4].map((number) => peer.pin(number))
+    await peer.settle()
     await peer.clock.advance(10 * MINUTE)
     const info = await peer.tracker.status(cids[0] ?? '')
     assert.equal(info.status, 'pin_queued')
@@ -374,6 +375,20 @@ describe('an IPFS node that cannot be reached', () => {
     await peer.clock.advance(11_000)
     assert.deepEqual(new Set(Object.values(await peer.all())), new Set(['pinned']))
     assert.equal(peer.logger.lines.filter((line) => line === 'info the IPFS node can be reached again').length, 1)
+  })
+})
+
+describe('an IPFS node that is only just starting', () => {
+  it('is waited for without a word', async (t) => {
+    const peer = await Peer.start(t, {}, ({ ipfs }) => {
+      ipfs.down = true
+    })
+    const cid = peer.pin(1)
+    await peer.settle()
+    peer.ipfs.down = false
+    await peer.clock.advance(250)
+    assert.equal(await peer.statusOf(cid), 'pinned')
+    assert.deepEqual(peer.logger.lines, [])
   })
 })
 
