@@ -27,7 +27,7 @@ export interface Committed<Result> {
 
 export interface RaftInit {
   readonly id: NodeId
-  /** Used only when the storage is empty: the first configuration of a new group, or undefined for a node that waits to be added. */
+  /** Used only when the storage is empty: the first configuration of a new group, in any order, or undefined for a node that waits to be added. */
   readonly bootstrap?: ClusterConfig
   readonly options?: Partial<CoreOptions>
   readonly seed?: number

@@ -8,7 +8,7 @@
  */
 
 import type { RaftComponents, RaftInit, StoredGroup } from '../api.ts'
-import { decodeConfig, EMPTY_CONFIG, sameConfig } from '../core/members.ts'
+import { configFault, decodeConfig, EMPTY_CONFIG, sameConfig } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'
 import { type ClusterConfig, EntryKind, type HardState, type Index, type LogBase } from '../core/types.ts'
 import { RaftStartError } from '../errors.ts'
@@ -46,7 +46,16 @@ async function bootstrap({ storage }: RaftComponents<unknown>, init: RaftInit, l
   const fresh =
     base.index === 0 && entries.length === 0 && hardState.term === 0 && sameConfig(base.config, EMPTY_CONFIG)
   if (init.bootstrap === undefined || !fresh) return log
-  const first: LogBase = { index: 0, term: 0, chain: 0, config: init.bootstrap }
+  const { voters, outgoing, learners } = init.bootstrap
+  const config: ClusterConfig = {
+    voters: [...voters].sort(),
+    outgoing: [...outgoing].sort(),
+    learners: [...learners].sort()
+  }
+  const fault = configFault(config)
+  // Checked before it is written: what the log begins with stays.
+  if (fault !== undefined) throw new RangeError(`The first configuration cannot be worked with: ${fault}`)
+  const first: LogBase = { index: 0, term: 0, chain: 0, config }
   await storage.reset(first)
   return { ...log, base: first }
 }

@@ -1,0 +1,255 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { openRaft } from '../../src/driver/driver.ts'
+import { Group } from '../support/group.ts'
+import { MemoryNetwork } from '../support/memory-network.ts'
+import { MemoryDisk, MemoryLog, MemorySnapshots } from '../support/memory-storage.ts'
+import { RegisterMachine } from '../support/register-machine.ts'
+import { until } from '../support/until.ts'
+
+const bytes = (text: string): Uint8Array => Buffer.from(text)
+const texts = (count: number, prefix = 'c'): string[] => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
+
+describe('openRaft', () => {
+  it('applies each command once, in order, on every node, and answers its result', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const all = texts(500)
+    const answers = await Promise.all(all.map((text) => leader.raft.propose(bytes(text))))
+    assert.deepEqual(
+      answers.map(({ result }) => result),
+      all.map((text) => `did ${text}`)
+    )
+    for (const { raft, machine } of group.members.values()) {
+      await raft.waitApplied(answers.at(-1)!.index)
+      assert.deepEqual(machine.texts, all)
+    }
+  })
+
+  it('writes what is proposed in one turn together', async () => {
+    await using group = await Group.start(['a'])
+    const leader = await group.leader()
+    const before = leader.disk.persists
+    await Promise.all(texts(1000).map((text) => leader.raft.propose(bytes(text))))
+    assert.equal(leader.disk.persists - before, 1)
+  })
+
+  it('keeps the order of proposeMany and answers when all are applied', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const answers = await leader.raft.proposeMany(texts(3000).map(bytes))
+    assert.deepEqual(leader.machine.texts, texts(3000))
+    assert.equal(answers.length, 3000)
+    assert.equal(answers[2999]!.index - answers[0]!.index, 2999)
+    assert.deepEqual(await leader.raft.proposeMany([]), [])
+  })
+
+  it('refuses on a follower, and names the leader', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const follower = [...group.members.values()].find(({ id }) => id !== leader.id)!
+    await assert.rejects(follower.raft.propose(bytes('x')), { name: 'NotLeaderError', leader: leader.id })
+  })
+
+  it('refuses a command that is too large, and takes those beside it', async () => {
+    await using group = await Group.start(['a'], { maxEntryBytes: 10 })
+    const leader = await group.leader()
+    const [small, large] = await Promise.allSettled([
+      leader.raft.propose(bytes('0123456789')),
+      leader.raft.propose(bytes('0123456789a'))
+    ])
+    assert.equal(small.status, 'fulfilled')
+    assert.equal(large.status === 'rejected' && large.reason.code, 'too-large')
+  })
+
+  it('does not count its own write before it is durable, and does not wait for it to send', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const gate = Promise.withResolvers<void>()
+    for (const { disk } of group.members.values()) disk.gate = gate.promise
+    const sent = new Set<string>()
+    group.network.onSend = (from, to, message) => {
+      if (message.type === 'append-entries-request' && message.entries.length > 0 && from === leader.id) sent.add(to)
+    }
+    const answer = leader.raft.propose(bytes('x'))
+    await until('both peers were sent the entry', () => sent.size === 2)
+    assert.deepEqual(leader.machine.texts, [])
+    gate.resolve()
+    await answer
+    assert.deepEqual(leader.machine.texts, ['x'])
+  })
+
+  it('elects another leader when the leader dies, loses nothing acknowledged, and takes the dead one back', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const first = await group.leader()
+    await first.raft.proposeMany(texts(100).map(bytes))
+    await first.raft.close()
+    const rest = [...group.members.keys()].filter((id) => id !== first.id)
+    const second = await group.leader(rest)
+    await second.raft.proposeMany(texts(100, 'd').map(bytes))
+    await group.open(first.id)
+    const all = [...texts(100), ...texts(100, 'd')]
+    await until('the old leader has caught up', () => first.machine.applied.length === all.length)
+    assert.deepEqual(first.machine.texts, all)
+    assert.deepEqual(second.machine.texts, all)
+  })
+
+  it('tells a proposal that was replaced from one whose fate is open', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const old = await group.leader()
+    group.network.cutOff(old.id)
+    const lost = old.raft.propose(bytes('lost'))
+    const abort = new AbortController()
+    const open = old.raft.propose(bytes('open'), { signal: abort.signal })
+    abort.abort()
+    await assert.rejects(open, { name: 'OutcomeUnknownError' })
+    const next = await group.leader([...group.members.keys()].filter((id) => id !== old.id))
+    await next.raft.propose(bytes('kept'))
+    group.network.heal()
+    await assert.rejects(lost, { name: 'ProposalLostError' })
+    await until('the old leader has what was kept', () => old.machine.texts.includes('kept'))
+    assert.deepEqual(old.machine.texts, ['kept'])
+  })
+
+  it('applies nothing twice after a crash in which the state lost its last writes', async () => {
+    await using group = await Group.start(['a'])
+    const a = await group.leader()
+    await a.raft.proposeMany(texts(50).map(bytes))
+    await a.raft.checkpoint()
+    await a.raft.proposeMany(texts(50, 'd').map(bytes))
+    await a.raft.close()
+    await group.open('a')
+    await group.leader()
+    await until('all is applied again', () => a.machine.applied.length === 100)
+    assert.deepEqual(a.machine.texts, [...texts(50), ...texts(50, 'd')])
+    assert.equal(a.machine.calls.length, 50)
+  })
+
+  it('reads what was acknowledged before, on every node', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    for (let i = 0; i < 20; i++) {
+      const { index } = await leader.raft.propose(bytes(`w${i}`))
+      await Promise.all(
+        [...group.members.values()].map(async ({ raft, machine }) => {
+          assert.ok((await raft.readBarrier()) >= index)
+          assert.ok(machine.texts.includes(`w${i}`))
+        })
+      )
+    }
+  })
+
+  it('does not confirm a read without a quorum', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    group.network.cutOff(leader.id)
+    await assert.rejects(leader.raft.readBarrier({ signal: AbortSignal.timeout(300) }), {
+      name: 'ReadUnavailableError'
+    })
+    group.network.heal()
+  })
+
+  it('brings a late joiner up by snapshot, makes it a voter, and removes another', async () => {
+    await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
+    const leader = await group.leader()
+    await leader.raft.proposeMany(texts(1000).map(bytes))
+    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(1000)))
+    await leader.raft.checkpoint()
+    await until('the log is compacted', () => leader.raft.status().baseIndex > 900)
+    const joiner = await group.open('d')
+    await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: ['d'] })
+    await until('the joiner has the state', () => joiner.machine.applied.length === 1000)
+    assert.equal(joiner.machine.restores, 1)
+    const removed = ['a', 'b', 'c'].find((id) => id !== leader.id)!
+    const voters = ['a', 'b', 'c', 'd'].filter((id) => id !== removed)
+    await leader.raft.changeMembers({ voters, learners: [] })
+    assert.deepEqual(leader.raft.status().config, { voters, outgoing: [], learners: [] })
+    await leader.raft.propose(bytes('after'))
+    await until('the new voter has it', () => joiner.machine.texts.at(-1) === 'after')
+  })
+
+  it('goes on with a snapshot where a broken transfer ended, and takes no damaged chunk', async () => {
+    await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
+    const leader = await group.leader()
+    await leader.raft.proposeMany(texts(2000).map(bytes))
+    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(2000)))
+    await leader.raft.checkpoint()
+    await until('the log is compacted', () => leader.raft.status().baseIndex > 1900)
+    const fetched: number[] = []
+    let damage = 3
+    group.network.onChunk = (chunk, chunkBytes) => {
+      fetched.push(chunk)
+      return chunk === 5 && damage-- > 0 ? Buffer.alloc(chunkBytes.length, 1) : chunkBytes
+    }
+    const joiner = await group.open('d')
+    await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: ['d'] })
+    await until('the joiner has the state', () => joiner.machine.applied.length === 2000)
+    assert.equal(fetched.filter((chunk) => chunk === 5).length, 4)
+    assert.equal(fetched.filter((chunk) => chunk === 4).length, 1)
+  })
+
+  it('hands leadership over', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const to = ['a', 'b', 'c'].find((id) => id !== leader.id)!
+    await leader.raft.transferLeadership(to)
+    assert.equal((await group.leader()).id, to)
+  })
+
+  it('stops for good when a write fails, and says nothing more', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const halted = new Promise<string>((resolve) => leader.raft.on('halt', ({ reason }) => resolve(reason)))
+    leader.disk.failure = new Error('EIO')
+    const answer = leader.raft.propose(bytes('x'))
+    assert.match(await halted, /EIO/)
+    await assert.rejects(answer, { name: 'OutcomeUnknownError' })
+    let said = 0
+    group.network.onSend = (from) => {
+      if (from === leader.id) said++
+    }
+    await assert.rejects(leader.raft.propose(bytes('y')), { name: 'ProposalRefusedError', code: 'stopped' })
+    const others = ['a', 'b', 'c'].filter((id) => id !== leader.id)
+    await group.leader(others)
+    assert.equal(said, 0)
+  })
+
+  it('compacts its log as it applies, and keeps what peers may need', async () => {
+    await using group = await Group.start(['a'], { trailingEntries: 100 })
+    const leader = await group.leader()
+    for (let i = 0; i < 10; i++) await leader.raft.proposeMany(texts(2000).map(bytes))
+    await until('the log is compacted', () => leader.disk.base.index > 8000)
+    const { baseIndex, lastIndex } = leader.raft.status()
+    assert.ok(lastIndex - baseIndex >= 100)
+  })
+
+  it('slows down no commit, and fills no memory, while the state machine is slow', async () => {
+    await using group = await Group.start(['a'], { maxApplyEntries: 100 })
+    const leader = await group.leader()
+    const gate = Promise.withResolvers<void>()
+    leader.machine.gate = gate.promise
+    const answer = leader.raft.proposeMany(texts(1000).map(bytes))
+    await until('all is committed', () => leader.raft.status().commitIndex >= 1000)
+    assert.equal(leader.machine.applied.length, 0)
+    gate.resolve()
+    await answer
+    assert.deepEqual(leader.machine.texts, texts(1000))
+  })
+
+  it('closes storage and transport when it cannot start', async () => {
+    const disk = new MemoryDisk()
+    disk.faults.push({ file: 'log-1.seg', offset: 64, fromIndex: 7, detail: 'a checksum is wrong' })
+    const storage = new MemoryLog(disk)
+    const opening = openRaft(
+      {
+        storage,
+        snapshots: new MemorySnapshots(disk),
+        transport: new MemoryNetwork().transport('a'),
+        stateMachine: new RegisterMachine()
+      },
+      { id: 'a' }
+    )
+    await assert.rejects(opening, { name: 'RaftStartError', code: 'log-damaged', message: /entry 7.*log-1\.seg/ })
+    assert.equal(storage.closed, true)
+  })
+})

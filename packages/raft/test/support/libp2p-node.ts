@@ -1,0 +1,62 @@
+/** A node as it runs in earnest: libp2p with a private network, on loopback, and its log in a folder. */
+
+import { randomBytes } from 'node:crypto'
+import { noise } from '@chainsafe/libp2p-noise'
+import type { PrivateKey } from '@libp2p/interface'
+import { preSharedKey } from '@libp2p/pnet'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import type { Raft, RaftInit } from '../../src/api.ts'
+import { openRaft } from '../../src/driver/driver.ts'
+import type { StateMachine } from '../../src/ports.ts'
+import { openSegmentLog } from '../../src/storage/segment-log.ts'
+import { openSnapshotStore } from '../../src/storage/snapshot-files.ts'
+import { createLibp2pTransport, type Libp2pTransportInit } from '../../src/transport/libp2p-transport.ts'
+
+/** A new secret of a private network, in the form that go-libp2p writes to `swarm.key`. */
+export const newSwarmKey = (): Uint8Array =>
+  Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}`)
+
+export interface HostInit {
+  readonly swarmKey: Uint8Array
+  /** @default a new one */
+  readonly privateKey?: PrivateKey
+  /** @default 0: any free one */
+  readonly port?: number
+}
+
+export function createHost({ swarmKey, privateKey, port = 0 }: HostInit): Promise<Libp2p> {
+  return createLibp2p({
+    ...(privateKey === undefined ? {} : { privateKey }),
+    addresses: { listen: [`/ip4/127.0.0.1/tcp/${port}`] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    connectionProtector: preSharedKey({ psk: swarmKey }),
+    connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 100 },
+    connectionMonitor: { enabled: false }
+  })
+}
+
+export interface NodeInit<Result> extends Omit<RaftInit, 'id'> {
+  readonly libp2p: Libp2p
+  readonly folder: string
+  readonly stateMachine: StateMachine<Result>
+  readonly clusterId?: string
+  readonly transport?: Partial<Libp2pTransportInit>
+}
+
+/** Starts a node on a host. Its log and snapshots lie in `folder`. */
+export function startNode<Result>(init: NodeInit<Result>): Promise<Raft<Result>> {
+  const { libp2p, folder, stateMachine, clusterId = 'test', transport, ...rest } = init
+  return openRaft(
+    {
+      storage: openSegmentLog({ folder }),
+      snapshots: openSnapshotStore({ folder }),
+      transport: createLibp2pTransport({ libp2p, clusterId, incarnation: folder, maxRedialMs: 100, ...transport }),
+      stateMachine
+    },
+    { ...rest, id: libp2p.peerId.toString() }
+  )
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { Message } from '../../src/core/messages.ts'
+import { makeEntry } from '../../src/core/record.ts'
+import type { Entry, LogBase } from '../../src/core/types.ts'
+import { checksum } from '../../src/storage/checksum.ts'
+import { decodeMessage, encodeMessage } from '../../src/transport/codec.ts'
+import { decodeHello, encodeHello } from '../../src/transport/hello.ts'
+import {
+  decodeChunkRequest,
+  decodeManifest,
+  encodeChunkRequest,
+  encodeManifest
+} from '../../src/transport/manifest-codec.ts'
+
+const u48 = fc.nat({ max: 2 ** 48 - 1 })
+const u32 = fc.nat({ max: 2 ** 32 - 1 })
+const id = fc.stringMatching(/^[A-Za-z0-9]{1,20}$/)
+const config = fc
+  .uniqueArray(id, { minLength: 1, maxLength: 6 })
+  .map((ids) => ({ voters: ids.slice(0, 3).sort(), outgoing: [], learners: ids.slice(3).sort() }))
+const base: fc.Arbitrary<LogBase> = fc.record({ index: u48, term: u48, chain: u32, config }, { noNullPrototype: true })
+
+/** An AppendEntries as a leader makes it: entries that follow `prev`, with terms that never fall. */
+const append: fc.Arbitrary<Message> = fc
+  .record({
+    prevIndex: fc.nat(2 ** 47),
+    prevTerm: fc.nat(2 ** 40),
+    prevChain: u32,
+    steps: fc.array(fc.record({ rise: fc.nat(3), kind: fc.constantFrom(0, 1, 2), payload: fc.uint8Array() }), {
+      maxLength: 8
+    }),
+    commitIndex: u48,
+    readPosition: u48
+  })
+  .map(({ prevIndex, prevTerm, prevChain, steps, commitIndex, readPosition }) => {
+    const entries: Entry[] = []
+    let term = prevTerm
+    for (const [i, step] of steps.entries()) {
+      term += step.rise
+      const chain = entries.at(-1)?.chain ?? prevChain
+      entries.push(makeEntry(prevIndex + 1 + i, term, step.kind as 0, step.payload, chain, checksum))
+    }
+    const type = 'append-entries-request'
+    return { type, term: term + 1, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition }
+  })
+
+const message: fc.Arbitrary<Message> = fc.oneof(
+  append,
+  fc.record({ type: fc.constant('pre-vote-request'), term: u48, lastIndex: u48, lastTerm: u48 }),
+  fc.record({ type: fc.constant('pre-vote-response'), term: u48, granted: fc.boolean() }),
+  fc.record({ type: fc.constant('vote-request'), term: u48, lastIndex: u48, lastTerm: u48, transfer: fc.boolean() }),
+  fc.record({ type: fc.constant('vote-response'), term: u48, granted: fc.boolean() }),
+  fc.record({
+    type: fc.constant('append-entries-response'),
+    term: u48,
+    success: fc.boolean(),
+    index: u48,
+    hintIndex: u48,
+    hintTerm: u48,
+    readPosition: u48
+  }),
+  fc.record({ type: fc.constant('install-snapshot-request'), term: u48, base, readPosition: u48 }),
+  fc.record({
+    type: fc.constant('install-snapshot-response'),
+    term: u48,
+    index: u48,
+    outcome: fc.constantFrom('fetching', 'installed', 'failed'),
+    readPosition: u48
+  }),
+  fc.record({ type: fc.constant('timeout-now'), term: u48 }),
+  fc.record({ type: fc.constant('read-index-request'), term: u48, id: u48 }),
+  fc.record({ type: fc.constant('read-index-response'), term: u48, id: u48, index: fc.option(u48, { nil: undefined }) })
+) as fc.Arbitrary<Message>
+
+/** Buffers and plain arrays compare as different, and are not. */
+const plain = (value: unknown): unknown =>
+  JSON.parse(
+    JSON.stringify(value, (_key, part) => (part instanceof Uint8Array ? Buffer.from(part).toString('hex') : part))
+  )
+
+describe('the message codec', () => {
+  it('gives back every message', () => {
+    fc.assert(
+      fc.property(message, (original) => {
+        const decoded = decodeMessage(Buffer.concat(encodeMessage(original)), checksum)
+        // Buffer has a toJSON of its own, which runs before the replacer sees it.
+        const strip = (m: Message) =>
+          m.type === 'append-entries-request'
+            ? { ...m, entries: m.entries.map((e) => ({ ...e, record: [...e.record] })) }
+            : m
+        assert.ok(typeof decoded !== 'string', String(decoded))
+        assert.deepEqual(plain(strip(decoded)), plain(strip(original)))
+      })
+    )
+  })
+
+  it('takes any bytes without throwing', () => {
+    fc.assert(
+      fc.property(fc.nat(12), fc.uint8Array({ maxLength: 200 }), (kind, rest) => {
+        decodeMessage(Buffer.concat([Uint8Array.of(kind), rest]), checksum)
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
+  it('refuses every message that is cut short or goes on too long', () => {
+    fc.assert(
+      fc.property(message, fc.nat(), (original, cut) => {
+        const bytes = Buffer.concat(encodeMessage(original))
+        const short = decodeMessage(bytes.subarray(0, cut % bytes.length), checksum)
+        // Cut between two entries an append is a shorter append; nothing else is anything.
+        if (original.type !== 'append-entries-request') assert.equal(typeof short, 'string')
+        assert.equal(typeof decodeMessage(Buffer.concat([bytes, Uint8Array.of(1)]), checksum), 'string')
+      })
+    )
+  })
+
+  it('refuses an append in which one bit of an entry is flipped', () => {
+    fc.assert(
+      fc.property(append, fc.nat(), fc.nat(7), (original, at, bit) => {
+        const bytes = Buffer.concat(encodeMessage(original))
+        const start = 35
+        if (bytes.length === start) return
+        const place = start + (at % (bytes.length - start))
+        bytes[place]! ^= 1 << bit
+        assert.equal(typeof decodeMessage(bytes, checksum), 'string')
+      })
+    )
+  })
+
+  it('gives back manifests, requests and hellos, and takes any bytes for them without throwing', () => {
+    const chunk = fc.record({ bytes: fc.nat(1024 * 1024), crc32: u32 }, { noNullPrototype: true })
+    fc.assert(
+      fc.property(base, fc.array(chunk, { maxLength: 20 }), id, u32, (at, chunks, name, number) => {
+        const totalBytes = chunks.reduce((sum, { bytes }) => sum + bytes, 0)
+        const manifest = { version: 1 as const, id: name, base: at, chunks, totalBytes }
+        assert.deepEqual(decodeManifest(encodeManifest(manifest)), manifest)
+        const request = { snapshotId: name, chunk: number }
+        assert.deepEqual(decodeChunkRequest(encodeChunkRequest(request)), request)
+        const hello = { clusterId: name, memberId: `${name}x`, incarnation: '', featureLevel: number & 0xff }
+        assert.deepEqual(decodeHello(encodeHello(hello)), hello)
+      })
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        decodeManifest(bytes)
+        decodeChunkRequest(bytes)
+        decodeHello(bytes)
+      })
+    )
+  })
+
+  it('refuses a manifest that names a path, or a chunk beyond the limit', () => {
+    const sound = {
+      version: 1 as const,
+      id: 'ab',
+      base: { index: 1, term: 1, chain: 0, config: { voters: ['a'], outgoing: [], learners: [] } },
+      chunks: [{ bytes: 10, crc32: 0 }],
+      totalBytes: 10
+    }
+    assert.notEqual(decodeManifest(encodeManifest(sound)), undefined)
+    assert.equal(decodeManifest(encodeManifest({ ...sound, id: '../b' })), undefined)
+    assert.equal(
+      decodeManifest(encodeManifest({ ...sound, chunks: [{ bytes: 1024 * 1024 + 1, crc32: 0 }] })),
+      undefined
+    )
+  })
+})
