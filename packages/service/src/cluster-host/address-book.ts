@@ -18,8 +18,8 @@ import type { ClusterHost } from './host.ts'
 
 const KEEPER_FIRST_MS = 500
 const KEEPER_LONGEST_MS = 15_000
-/** Above any tag of libp2p's own, so that members are the last to be pruned. */
-const MEMBER_TAG_VALUE = 1_000
+/** The highest that libp2p takes: members are the last to be pruned. */
+const MEMBER_TAG_VALUE = 100
 
 /** The addresses of one peer. */
 export interface PeerAddresses {
