@@ -5,12 +5,11 @@
 export interface ProgressBar {
   /** @param sentBytes - of the total so far */
   update(sentBytes: number): void
-  /** Wipes the line that the bar is on, so that a result can be printed there; the bar comes back by itself below it. */
+  /** Takes the bar away, so that a result can be printed in its place; the next update draws it again below. */
   clear(): void
-  stop(): void
 }
 
-/** The caller must stop it. @param totalBytes - 0 when it is not known */
+/** The caller must clear it at the end. @param totalBytes - 0 when it is not known */
 export async function showProgress(stream: NodeJS.WritableStream, totalBytes: number): Promise<ProgressBar> {
   const { default: cliProgress } = await import('cli-progress')
   const bar = new cliProgress.SingleBar({
@@ -23,16 +22,20 @@ export async function showProgress(stream: NodeJS.WritableStream, totalBytes: nu
     hideCursor: false,
     fps: 10
   })
-  bar.start(totalBytes, 0)
+  let drawn = false
   return {
-    update: (sentBytes) => bar.update(sentBytes),
-    clear: () => stream.write('\r\u001b[K'),
-    stop: () => bar.stop()
+    update: (sentBytes) => {
+      if (drawn) bar.update(sentBytes)
+      else bar.start(totalBytes, sentBytes)
+      drawn = true
+    },
+    // The bar remembers where the cursor was when it began and goes back there when it ends: it must end before
+    // anything else is written to the terminal.
+    clear: () => {
+      if (drawn) bar.stop()
+      drawn = false
+    }
   }
-}
-
-export function hideProgress(bar: ProgressBar): void {
-  bar.stop()
 }
 
 const barWidth = 30

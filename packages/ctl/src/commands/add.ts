@@ -7,7 +7,7 @@ import type { Context } from '../context.ts'
 import { CtlError } from '../io.ts'
 import { layoutAdded } from '../layout.ts'
 import { pinFlags, readPinFlags, readWaitTimeout, waitForCopies } from '../pin-flags.ts'
-import { hideProgress, type ProgressBar, showProgress } from '../progress.ts'
+import { type ProgressBar, showProgress } from '../progress.ts'
 import { measureSources, openSources } from '../sources.ts'
 
 const defaultHash = 'sha2-256'
@@ -99,7 +99,7 @@ export const add: Command = {
       })
       root = await printOutputs(args, context, outputs, bar)
     } finally {
-      if (bar !== undefined) hideProgress(bar)
+      bar?.clear()
     }
     if (waits && root?.cid !== undefined) {
       const { pin } = await context.client.allocation(root.cid, { signal: context.signal })
@@ -136,7 +136,7 @@ async function printOutputs(
       await context.print(addedOutputCodec, output, layout)
     }
   }
-  if (bar !== undefined) hideProgress(bar)
+  bar?.clear()
   if (quieter && last !== undefined) await context.print(addedOutputCodec, last, layout)
   if (collected.length > 0) {
     await context.print(addedOutputsCodec, collected, (all) => all.map(layout).join('\n'))
