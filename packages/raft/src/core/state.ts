@@ -26,6 +26,9 @@ import type {
   Term
 } from './types.ts'
 
+/** How many questions for a read index one start has for itself; later ones could only meet answers that are that late as well. */
+const QUESTIONS_PER_START = 0x1_0000
+
 /** A persist effect that is not durable yet. */
 interface PendingPersist {
   readonly seq: number
@@ -110,7 +113,11 @@ export class CoreState {
   readonly votes = new Map<NodeId, boolean>()
   /** Set exactly while `role` is `leader`. */
   leading: Leading | undefined
-  readonly followerReads: FollowerReads = { waiting: [], asked: undefined, lastId: 0 }
+  /**
+   * Questions are numbered from a place of this start's own, so that an answer to a question which this node asked before it was
+   * restarted is not taken for one to a new question (T47). Begins below 2^47, which leaves 2^47 questions below the 2^48 of the wire.
+   */
+  readonly followerReads: FollowerReads
   transfer: Transfer | undefined
   /** The snapshot that is being fetched. While it is, the log takes no entries, since it is about to be replaced. */
   installing: LogBase | undefined
@@ -131,6 +138,7 @@ export class CoreState {
     this.checksum = init.checksum
     this.mutations = mutations
     this.prng = new Prng(init.seed)
+    this.followerReads = { waiting: [], asked: undefined, lastId: (init.seed >>> 1) * QUESTIONS_PER_START }
     this.log = log
     this.term = init.hardState.term
     this.votedFor = init.hardState.votedFor

@@ -14,6 +14,7 @@
  * `openRaft` is called by the application with its adapters (`../ports.ts`). Time and chance come only from them and from `init`.
  */
 
+import { randomInt } from 'node:crypto'
 import type { AbortOptions, Committed, Raft, RaftComponents, RaftEvents, RaftInit } from '../api.ts'
 import { membersOf } from '../core/members.ts'
 import { defaultCoreOptions } from '../core/options.ts'
@@ -111,7 +112,8 @@ class Driver<Result> implements Raft<Result> {
       id: init.id,
       options: this.#options,
       checksum,
-      seed: init.seed ?? checksum(Buffer.from(init.id), 0)
+      // Another one at every start: the core tells late answers to its earlier life by it.
+      seed: init.seed ?? randomInt(2 ** 32)
     })
     const { electionTimeoutMs, heartbeatMs, maxEntryBytes } = this.#options
     const wake = () => this.#wake()
