@@ -11,7 +11,7 @@
  * store adds is what they cannot know: attempts, reasons, unpins of what has left the pinset, and what was ours.
  *
  * A queue in LevelDB leaves a trail of deleted keys at its head, which every look at the head would walk over. Each lane hence
- * remembers below which key, and above which, it has nothing.
+ * remembers below which key, and above which, it has nothing. Memory holds a few hundred names, however long the queue is.
  */
 
 import type { LevelDatastore } from 'datastore-level'
@@ -22,6 +22,9 @@ import { decodeOperation, encodeOperation, type Lane, laneOf, type Operation, ty
 const OPERATION_PREFIX = '/o/'
 const HELD_PREFIX = '/h/'
 const CLEAN_KEY = '/m/clean'
+/** More than run at a time, so that one page usually has one that does not. */
+const PAGE_KEYS = 16
+const MAX_RECENT = 500
 const NOTHING = new Uint8Array(0)
 const lanes: readonly Lane[] = ['unpin', 'fresh-priority', 'fresh', 'retry-priority', 'retry']
 
@@ -61,6 +64,8 @@ export class OperationStore {
   #count = 0
   #pinCount = 0
   #turn: Promise<unknown> = Promise.resolve()
+  /** The last that were filed in each lane, between MAX_RECENT and twice as many; some may be done by now. */
+  readonly #recent = new Map<Lane, string[]>()
   /** All keys of a lane are in [first, last]. */
   readonly #bounds = new Map<Lane, { first: string; last: string }>()
 
@@ -145,40 +150,53 @@ export class OperationStore {
     }
     await batch.commit()
     // Not earlier: `next` narrows the bounds to what it sees.
-    for (const [lane, key] of filed) this.#widen(lane, key)
+    for (const [lane, key] of filed) {
+      this.#widen(lane, key)
+      const recent = this.#recent.get(lane) ?? []
+      recent.push(key.slice(key.lastIndexOf('/') + 1))
+      this.#recent.set(lane, recent.length < 2 * MAX_RECENT ? recent : recent.slice(-MAX_RECENT))
+    }
   }
 
-  /** The next in a lane, oldest or newest first, whether due or not, without those that `skip` names. */
-  async next(
-    lane: Lane,
-    skip: (id: string) => boolean,
-    end: 'oldest' | 'newest' = 'oldest'
-  ): Promise<Scheduled | undefined> {
+  /** The oldest in a lane, whether due or not, without those that `skip` names. */
+  async next(lane: Lane, skip: (id: string) => boolean): Promise<Scheduled | undefined> {
     const bounds = this.#bounds.get(lane)
     if (bounds === undefined) return undefined
-    const iterator = this.#store.db.keys<string>({ gte: bounds.first, lte: bounds.last, reverse: end === 'newest' })
+    const iterator = this.#store.db.keys<string>({ gte: bounds.first, lte: bounds.last })
     let first = true
     try {
       for (;;) {
-        const key = await iterator.next()
-        if (key === undefined) {
-          // Nothing between the bounds when they were read; a key that came meanwhile has widened them.
-          if (first && this.#bounds.get(lane) === bounds) this.#bounds.delete(lane)
-          return undefined
-        }
+        const page = await iterator.nextv(PAGE_KEYS)
+        // A key that came since the bounds were read has widened them: they are another object then, and stay.
         if (first && this.#bounds.get(lane) === bounds) {
-          this.#bounds.set(
-            lane,
-            end === 'oldest' ? { first: key, last: bounds.last } : { first: bounds.first, last: key }
-          )
+          const [lowest] = page
+          if (lowest === undefined) this.#bounds.delete(lane)
+          else this.#bounds.set(lane, { first: lowest, last: bounds.last })
         }
         first = false
-        const [, , , due = '', id = ''] = key.split('/')
-        if (!skip(id)) return { id, dueAtMs: Number.parseInt(due, 16) }
+        if (page.length === 0) return undefined
+        for (const key of page) {
+          const [, , , due = '', id = ''] = key.split('/')
+          if (!skip(id)) return { id, dueAtMs: Number.parseInt(due, 16) }
+        }
       }
     } finally {
       await iterator.close()
     }
+  }
+
+  /**
+   * The newest in a lane, of those that came last in the life of this process; each is given once. Undefined does not mean that
+   * the lane is empty. From memory: LevelDB, asked for the end of a range, walks over all that was deleted there.
+   */
+  async takeNewest(lane: Lane, skip: (id: string) => boolean): Promise<Scheduled | undefined> {
+    const recent = this.#recent.get(lane)
+    for (let id = recent?.pop(); id !== undefined; id = recent?.pop()) {
+      if (skip(id)) continue
+      const operation = await this.get(id)
+      if (operation !== undefined && laneOf(operation, this.#config) === lane) return { id, dueAtMs: operation.dueAtMs }
+    }
+    return undefined
   }
 
   /** Takes a key out of the schedule that no operation stands behind. To be called within `exclusive`. */

@@ -22,6 +22,8 @@ const CONCURRENT_UNPINS = 2
 const MAX_ORIGINS = 10
 /** How long a call may go on after it was told to end, before its place is given to another. */
 const ABORT_GRACE_MS = 5000
+/** A node's own words are kept on disk for each pin that fails. */
+const MAX_REASON_LENGTH = 500
 const PROBE_FIRST_MS = 250
 const PROBE_MAX_MS = 10_000
 
@@ -184,7 +186,8 @@ export class Runner {
     if (retries < reserved) for (const lane of retryLanes) if (await this.#startFrom(lane)) return true
     this.#newestNext = !this.#newestNext
     for (const lane of ['fresh-priority', 'fresh'] as const) {
-      if (await this.#startFrom(lane, this.#newestNext ? 'newest' : 'oldest')) return true
+      if (this.#newestNext && (await this.#startNewest(lane))) return true
+      if (await this.#startFrom(lane)) return true
     }
     for (const lane of retryLanes) if (await this.#startFrom(lane)) return true
     return false
@@ -197,12 +200,20 @@ export class Runner {
     return false
   }
 
-  async #peek(lane: Lane, end?: 'oldest' | 'newest'): Promise<Scheduled | undefined> {
-    return await this.#components.store.next(lane, (id) => this.#runs.has(id), end)
+  async #peek(lane: Lane): Promise<Scheduled | undefined> {
+    return await this.#components.store.next(lane, (id) => this.#runs.has(id))
   }
 
-  async #startFrom(lane: Lane, end?: 'oldest' | 'newest'): Promise<boolean> {
-    const scheduled = await this.#peek(lane, end)
+  async #startNewest(lane: Lane): Promise<boolean> {
+    return await this.#start(lane, await this.#components.store.takeNewest(lane, (id) => this.#runs.has(id)))
+  }
+
+  async #startFrom(lane: Lane): Promise<boolean> {
+    return await this.#start(lane, await this.#peek(lane))
+  }
+
+  /** True if it was started, or if the look has to be taken again. */
+  async #start(lane: Lane, scheduled: Scheduled | undefined): Promise<boolean> {
     if (scheduled === undefined || scheduled.dueAtMs > this.#now()) return false
     const operation = await this.#components.store.get(scheduled.id)
     // Done or changed since it was listed; the next look finds what is there now.

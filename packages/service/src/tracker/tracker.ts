@@ -127,8 +127,9 @@ class DurableTracker implements LocalPinTracker {
   async stop(): Promise<void> {
     const parts = this.#parts
     if (parts === undefined || this.#stopping.signal.aborted) return
-    await this.#draining
+    // Changes that are not written yet are found by the comparison at the next start.
     this.#stopping.abort()
+    await this.#draining
     this.#cancelCompare?.()
     await this.#comparing
     await parts.runner.stop()
@@ -228,6 +229,7 @@ class DurableTracker implements LocalPinTracker {
   #drain(): void {
     const parts = this.#parts
     if (parts === undefined || this.#draining !== undefined || this.#inbox.length === 0) return
+    if (this.#stopping.signal.aborted) return
     this.#draining = this.#drainAll(parts)
       .catch((error: unknown) => {
         this.#components.logger.error(
@@ -243,7 +245,7 @@ class DurableTracker implements LocalPinTracker {
   }
 
   async #drainAll({ store, runner }: Parts): Promise<void> {
-    while (this.#inbox.length > 0) {
+    while (this.#inbox.length > 0 && !this.#stopping.signal.aborted) {
       await store.exclusive(async () => {
         // The last word on each CID: what came before was never begun.
         const latest = new Map<string, PinsetChange>()
