@@ -380,8 +380,10 @@ export class Runner {
     if (run.operation.kind === 'unpin' && run.ended === 'timeout') {
       return `the IPFS node did not unpin it within ${formatSeconds(this.#config.unpinTimeoutMs)}`
     }
-    if (run.ended === undefined)
-      return failure instanceof Error && failure.message !== '' ? failure.message : String(failure)
+    if (run.ended === undefined) {
+      const text = failure instanceof Error && failure.message !== '' ? failure.message : String(failure)
+      return text.slice(0, MAX_REASON_LENGTH)
+    }
     const found = run.blocks === 0 ? 'no provider found' : `${run.blocks} blocks were fetched before`
     return `no progress for ${idle}: ${found}${run.ended === 'stalled' ? ', and other pins waited' : ''}`
   }
