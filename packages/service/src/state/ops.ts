@@ -33,7 +33,7 @@ export type OpResult =
   | { readonly ok: true; readonly kind: 'unpin'; readonly pin: Pin }
   | { readonly ok: false; readonly code: OpErrorCode; readonly message: string }
 
-export type OpErrorCode =
+type OpErrorCode =
   /** An unpin of what is not pinned. */
   | 'PIN_NOT_FOUND'
   /** More peer records than `MAX_PEER_RECORDS`. */

@@ -36,11 +36,6 @@ export function cidFromBytes(bytes: Uint8Array): CidString {
   }
 }
 
-/** The pin as it reads after it was stored: what the encoding loses is lost. */
-export function storedPin(pin: Pin): Pin {
-  return decodePin(encodePin(pin)).pin
-}
-
 /**
  * Encodes a pin.
  * @throws {TypeError} when a CID in it cannot be read
