@@ -48,7 +48,7 @@ function drawBar(share: number): string {
 const byteUnits = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB']
 
 /** Base 1000; one decimal below ten units: `1.2 kB`, `59 kB`. */
-export function formatBytes(bytes: number): string {
+function formatBytes(bytes: number): string {
   let value = bytes
   let unit = 0
   while (value >= 1000 && unit < byteUnits.length - 1) {
