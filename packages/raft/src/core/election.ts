@@ -30,6 +30,13 @@ export function mayCampaign(s: CoreState): boolean {
   return isVoter(config, s.id) || isVoter(s.log.configAt(s.log.commitIndex).config, s.id)
 }
 
+/** Starts the timer of a node that was just made. The only voter has nobody to wait for. */
+export function startElectionTimer(s: CoreState): void {
+  const { voters, outgoing } = s.log.config.config
+  if (voters.length === 1 && voters[0] === s.id && outgoing.length === 0) s.electionDeadlineMs = s.nowMs
+  else s.resetElectionDeadline()
+}
+
 /** The leader was silent for too long: campaigns, if this node may, and starts the timer anew. Called by the tick. */
 export function tickElection(s: CoreState): void {
   if (s.electionDeadlineMs === undefined || s.nowMs < s.electionDeadlineMs) return

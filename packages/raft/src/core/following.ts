@@ -141,7 +141,8 @@ function messageFault(s: CoreState, message: AppendEntriesRequest): string | und
       return `entry ${entry.index} of term ${entry.term} lies between terms ${term} and ${message.term}`
     }
     const held = s.log.termAt(entry.index) === entry.term || entry.index <= s.log.base.index
-    if (!held && !isIntact(entry, chain, s.checksum)) return `entry ${entry.index} fails its checksum`
+    const verified = held && (s.log.chainAt(entry.index) ?? entry.chain) === entry.chain
+    if (!verified && !isIntact(entry, chain, s.checksum)) return `entry ${entry.index} fails its checksum`
     if (!held && entry.kind === EntryKind.config && decodeConfig(payloadOf(entry)) === undefined) {
       return `entry ${entry.index} says that it is a configuration and is none`
     }

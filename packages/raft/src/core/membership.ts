@@ -65,12 +65,10 @@ export function trackPeers(s: CoreState, leading: Leading): void {
   const members = membersOf(s.log.config.config)
   for (const id of members) {
     if (id === s.id) continue
+    // From learner to voter, or back: what is known of its log stays known (T33). Who had left and comes back may have lost its
+    // disk meanwhile: nothing is known of it (T34).
     const known = leading.peers.get(id)
-    if (known !== undefined) {
-      // From learner to voter, or back: what is known of its log stays known (T33).
-      known.farewellUntilMs = undefined
-      continue
-    }
+    if (known !== undefined && known.farewellUntilMs === undefined) continue
     const { maxInflightMessages, maxInflightBytes } = s.options
     leading.peers.set(id, new Progress(id, s.log.lastIndex + 1, s.nowMs, maxInflightMessages, maxInflightBytes))
   }

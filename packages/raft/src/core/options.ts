@@ -35,6 +35,9 @@ export const MAX_WAITING_READS = 65_536
 /** A peer that was silent for longer than this many election timeouts no longer keeps the log, or a snapshot, waiting for it. */
 export const PEER_FORGOTTEN_TIMEOUTS = 20
 
+/** While a peer fetches a snapshot, the log may grow to this many times `maxLogBytes`, so that the peer can go on from there. */
+export const SNAPSHOT_LOG_FACTOR = 4
+
 /** How many election timeouts a leader goes on telling a removed peer that it was removed, once that is committed. */
 export const FAREWELL_TIMEOUTS = 2
 

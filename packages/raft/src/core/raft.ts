@@ -27,6 +27,7 @@ import {
   onTimeoutNow,
   onVoteRequest,
   onVoteResponse,
+  startElectionTimer,
   tickElection
 } from './election.ts'
 import { onAppendEntriesRequest } from './following.ts'
@@ -75,8 +76,9 @@ import type {
  */
 export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> = NO_MUTATIONS): RaftCore {
   checkCoreOptions(init.options)
-  // A joiner knows no configuration until it reads the entry that added it, and may compact its log before it gets there.
-  const fault = sameConfig(init.base.config, EMPTY_CONFIG) ? undefined : configFault(init.base.config)
+  // A joiner knows no configuration until it reads the entry that added it; until then its log begins at 0.
+  const joiner = init.base.index === 0 && sameConfig(init.base.config, EMPTY_CONFIG)
+  const fault = joiner ? undefined : configFault(init.base.config)
   invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
   const log = new Log(init.base, init.entries, init.appliedIndex)
   invariant(
@@ -105,7 +107,7 @@ class Core implements RaftCore {
     try {
       invariant(nowMs >= s.nowMs, () => `time went back from ${s.nowMs} to ${nowMs}`)
       s.nowMs = nowMs
-      if (s.electionDeadlineMs === undefined) s.resetElectionDeadline()
+      if (s.electionDeadlineMs === undefined) startElectionTimer(s)
       handle(s, input)
       this.#finish()
       checkState(s)

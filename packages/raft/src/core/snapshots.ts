@@ -7,8 +7,9 @@
  */
 
 import { invariant } from './invariants.ts'
+import { configFault } from './members.ts'
 import type { InstallSnapshotRequest, InstallSnapshotResponse } from './messages.ts'
-import { PEER_FORGOTTEN_TIMEOUTS } from './options.ts'
+import { PEER_FORGOTTEN_TIMEOUTS, SNAPSHOT_LOG_FACTOR } from './options.ts'
 import type { Progress } from './progress.ts'
 import { heardLeader } from './roles.ts'
 import type { CoreState, Leading } from './state.ts'
@@ -77,6 +78,14 @@ export function onInstallSnapshotRequest(s: CoreState, from: NodeId, message: In
     respond(s, from, s.installing.index, 'fetching', message.readPosition)
     return
   }
+  const fault = configFault(base.config)
+  if (fault !== undefined || base.term > message.term) {
+    s.alarm(
+      'bad-snapshot',
+      `${from} offers a snapshot at ${base.index} of term ${base.term} that cannot be one: ${fault}`
+    )
+    return
+  }
   if (base.index > log.commitIndex && log.termAt(base.index) === base.term) {
     invariant(
       log.chainAt(base.index) === base.chain,
@@ -128,24 +137,31 @@ export function onSnapshotFailed(s: CoreState, index: Index): void {
  * The state machine is durable at `index`. The log shrinks to the lowest of
  * - `index` less `trailingEntries`, so that a peer that was away briefly finds its entries here;
  * - on a leader, what the slowest peer that still answers has;
- * - on a leader, where the snapshots stand that peers are fetching, so that they can go on from there (T28);
- * but never keeps more than `maxLogBytes` for these three, so that one slow peer cannot fill the memory.
+ * - on a leader, where the snapshots stand that peers are fetching, so that they can go on from there and do not need the next
+ *   one at once (T28).
+ *
+ * For the first two at most `maxLogBytes` are kept, for a snapshot `SNAPSHOT_LOG_FACTOR` times as much, so that no peer can fill
+ * the memory.
  */
 export function onCompactable(s: CoreState, index: Index): void {
   const log = s.log
   // While a snapshot is fetched the log is about to be replaced: nothing is gained, and the driver has one thing less to order.
   if (s.installing !== undefined) return
   const limit = Math.min(index, log.appliedIndex, log.durableIndex)
-  let wanted = limit - s.options.trailingEntries
+  let forPeers = limit - s.options.trailingEntries
+  let forSnapshots = limit
   for (const peer of s.leading?.peers.values() ?? []) {
-    if (peer.farewellUntilMs !== undefined) continue
-    if (s.nowMs - Math.max(peer.contactAtMs, peer.knownSinceMs) > PEER_FORGOTTEN_TIMEOUTS * s.options.electionTimeoutMs)
-      continue
-    // A snapshot in the making will stand at or past what is applied now.
-    const needed = peer.state === 'snapshot' ? (peer.snapshot?.index ?? log.appliedIndex) : peer.matchIndex
-    wanted = Math.min(wanted, needed)
+    const silentMs = s.nowMs - Math.max(peer.contactAtMs, peer.knownSinceMs)
+    const forgotten = silentMs > PEER_FORGOTTEN_TIMEOUTS * s.options.electionTimeoutMs
+    if (forgotten || peer.farewellUntilMs !== undefined) continue
+    if (peer.state !== 'snapshot') forPeers = Math.min(forPeers, peer.matchIndex)
+    // One that is yet to be made may stand as low as the base.
+    else forSnapshots = Math.min(forSnapshots, peer.snapshot?.index ?? log.base.index)
   }
-  const target = Math.min(limit, Math.max(wanted, log.indexKeeping(s.options.maxLogBytes)))
+  const { maxLogBytes } = s.options
+  const forPeersBounded = Math.max(forPeers, log.indexKeeping(maxLogBytes))
+  const forSnapshotsBounded = Math.max(forSnapshots, log.indexKeeping(SNAPSHOT_LOG_FACTOR * maxLogBytes))
+  const target = Math.min(limit, forPeersBounded, forSnapshotsBounded)
   // A node that joined does not know the configuration before the first one in its log, and a base has to carry one.
   if (target <= log.base.index || log.baseAt(target) === undefined) return
   s.out.push({ type: 'compact', base: log.compact(target) })

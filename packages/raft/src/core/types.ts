@@ -73,7 +73,7 @@ export interface LogBase {
   readonly index: Index
   readonly term: Term
   readonly chain: number
-  /** The configuration in force at `index`; empty on a node that has not yet read the entry that added it to the group. */
+  /** The configuration in force at `index`. Empty only at index 0, on a node that waits to be added to a group. */
   readonly config: ClusterConfig
 }
 
@@ -153,7 +153,8 @@ export type Input =
 export type Effect =
   /**
    * Make durable, in order: the hard state, then the truncation, then the entries. Consecutive effects may be merged into one
-   * write with one sync (group commit). `release` leaves only once this is durable (T3); then the driver steps `persisted`.
+   * write with one sync (group commit). `release` leaves only once this, and all before it, is durable (T3); then the driver steps
+   * `persisted`. An effect may hold nothing but messages to release, which wait for the writes before it.
    */
   | {
       readonly type: 'persist'
@@ -171,7 +172,11 @@ export type Effect =
   | { readonly type: 'apply'; readonly entries: readonly Entry[] }
   /** `to` needs what the log no longer has: make a snapshot at or past the log's base, or name a recent one, then step `snapshot-ready`. */
   | { readonly type: 'need-snapshot'; readonly to: NodeId }
-  /** Fetch the snapshot at `base` from `from`, make it durable, reset the log to `base`, restore the state, step `snapshot-installed`. */
+  /**
+   * Fetch the snapshot at `base` from `from`, make it durable, reset the log to `base` (after the `persist` effects that were
+   * begun before), restore the state, step `snapshot-installed`; or step `snapshot-failed`, soon if the source is gone: until
+   * either comes the node takes no entries, applies none, asks for no other snapshot and does not campaign. It still votes.
+   */
   | { readonly type: 'install-snapshot'; readonly from: NodeId; readonly base: LogBase }
   /** Entries at and below `base.index` may go from disk. */
   | { readonly type: 'compact'; readonly base: LogBase }
@@ -238,7 +243,10 @@ export interface CoreInit {
   readonly id: NodeId
   readonly options: CoreOptions
   readonly checksum: Checksum
-  /** Seeds the election jitter; two nodes of a group should differ. Unsigned 32 bit. */
+  /**
+   * Seeds the election jitter, so that two nodes of a group should differ, and the numbers of the questions for a read index, so
+   * that two starts of one node must differ (T47). Unsigned 32 bit.
+   */
   readonly seed: number
   readonly hardState: HardState
   /** Where the stored log begins. Of a new group: index 0, term 0, chain 0 and the first configuration; of a joiner: an empty configuration. */
@@ -293,6 +301,9 @@ export interface RaftCore {
   status(nowMs: number): CoreStatus
   /** The entry at `index`, if the log in memory holds it. */
   entry(index: Index): Entry | undefined
-  /** What a snapshot of the state at `index` has to carry; undefined if the log no longer, or not yet, reaches there. */
+  /**
+   * What a snapshot of the state at `index` has to carry; undefined if the log no longer, or not yet, reaches there, or if this
+   * node joined later and does not know the configuration of that time.
+   */
   baseAt(index: Index): LogBase | undefined
 }
