@@ -10,6 +10,7 @@
 import type { Stream } from '@libp2p/interface'
 import { WireProtocolError } from './errors.ts'
 import { FRAME_HEADER_BYTES, FrameParser } from './frame-parser.ts'
+import { thinWindowUpdates } from './window-updates.ts'
 
 /** One message: its bytes, or the parts that make it up. Must not be written to after it was given away. */
 export type Frame = Uint8Array | readonly Uint8Array[]
@@ -57,6 +58,7 @@ export class FramedStream {
     this.#parser = new FrameParser(init.maxFrameBytes, (frame) => {
       if (!this.#closed) init.onFrame(frame)
     })
+    thinWindowUpdates(stream)
     stream.maxReadBufferLength = MAX_READ_BUFFER_BYTES
     stream.maxWriteBufferLength = 2 * (MAX_WRITE_BYTES + init.maxFrameBytes)
     stream.addEventListener('message', (event) => {

@@ -5,7 +5,7 @@
  *
  * | effect | carried out by |
  * | --- | --- |
- * | `send` | the transport, at once: in parallel to this node's own write |
+ * | `send` | the transport (`outgoing.ts`), at once: in parallel to this node's own write |
  * | `persist`, `compact` | `log-writer.ts`, one write at a time; its `release` leaves when it is durable |
  * | `apply` | `applier.ts`, beside the writes |
  * | `need-snapshot`, `install-snapshot` | `snapshotter.ts` |
@@ -40,6 +40,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { systemClock } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { LogWriter } from './log-writer.ts'
+import { Outgoing } from './outgoing.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
@@ -94,6 +95,7 @@ class Driver<Result> implements Raft<Result> {
   readonly #proposals: Proposals<Result>
   readonly #reads: Reads
   readonly #requests = new Requests()
+  readonly #outgoing: Outgoing
   #inbox: Input[] = []
   #turnPending = false
   #lastTicket = 0
@@ -118,6 +120,7 @@ class Driver<Result> implements Raft<Result> {
     const { electionTimeoutMs, heartbeatMs, maxEntryBytes } = this.#options
     const wake = () => this.#wake()
     this.#emitter = new Emitter(logger)
+    this.#outgoing = new Outgoing((to, message) => transport.send(to, message))
     this.#writer = new LogWriter({
       storage,
       onPersisted: (seq, release) => this.#onPersisted(seq, release),
@@ -271,12 +274,13 @@ class Driver<Result> implements Raft<Result> {
       this.#carryOut(effect)
       if (this.#stopped !== undefined) return
     }
+    if (this.#outgoing.endTurn()) this.#wake()
   }
 
   #carryOut(effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        this.#components.transport.send(effect.to, effect.message)
+        this.#outgoing.send(effect.to, effect.message)
         break
       case 'persist':
         this.#writer.persist(effect)
