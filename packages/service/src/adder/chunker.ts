@@ -5,6 +5,7 @@
  */
 
 import { AddError } from './errors.ts'
+import { cutByContent } from './rabin.ts'
 
 export const DEFAULT_CHUNK_BYTES = 262_144
 /** Kubo's: a larger leaf would not be exchanged. */
@@ -102,12 +103,5 @@ function fixedSize(chunkBytes: number): Chunker {
 }
 
 function rabin(min: number, average: number, max: number): Chunker {
-  return async function* cut(content) {
-    const chunkers = await import('ipfs-unixfs-importer/chunker')
-    for await (const chunk of chunkers.rabin({ minChunkSize: min, avgChunkSize: average, maxChunkSize: max })(
-      content
-    )) {
-      yield chunk instanceof Uint8Array ? chunk : (chunk as { subarray(): Uint8Array }).subarray()
-    }
-  }
+  return (content) => cutByContent(content, min, average, max)
 }

@@ -1,5 +1,5 @@
 /**
- * The directories of an upload, kept as names and CIDs until all files are there. A directory whose links would take more than 256 KiB
+ * The directories of an upload, kept as names and CIDs until all files are there. A directory whose links take 256 KiB or more
  * is written as a tree of shards (HAMT), by Kubo's rule and in its form.
  * @see https://specs.ipfs.tech/unixfs/#hamt-sharded-directory
  */
@@ -57,7 +57,7 @@ export class Directory {
 
 function writeDirectory(entries: readonly NamedNode[], writer: NodeWriter): DagNode {
   const estimatedBytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(entry.name) + entry.cid.bytes.length, 0)
-  if (estimatedBytes <= SHARDING_THRESHOLD_BYTES) return writer.directory(entries)
+  if (estimatedBytes < SHARDING_THRESHOLD_BYTES) return writer.directory(entries)
   const hashed = entries.map((entry) => ({ entry, hash: murmur3x64(Buffer.from(entry.name)) }))
   return writeShard(hashed, 0, writer)
 }

@@ -8,8 +8,9 @@
  * `raft-consensus.ts` forwards to the leader; `daemon/join.ts` is the joiner's side.
  */
 
-import { LastPeerError, type MultiaddrString, type PeerIdString } from '@quorate/client/api'
+import { ApiError, LastPeerError, type MultiaddrString, type PeerIdString } from '@quorate/client/api'
 import type { MembershipChange, Raft } from '@quorate/raft'
+import type { Sessions } from '../cluster-host/sessions.ts'
 import type { AbortOptions, Logger } from '../ports.ts'
 import { encodeOperation, type OpResult, type PeerRecord } from '../state/ops.ts'
 
@@ -23,6 +24,7 @@ const PROMOTION_CONTACT_MS = 1_000
 export interface MembershipComponents {
   readonly raft: Raft<OpResult>
   readonly logger: Logger
+  readonly sessions: Pick<Sessions, 'twinsOf'>
   /** The replicated records of all members. */
   readonly records: () => readonly PeerRecord[]
 }
@@ -31,6 +33,8 @@ export interface JoinRequest {
   readonly peer: PeerIdString
   readonly peername: string
   readonly addresses: readonly MultiaddrString[]
+  /** Of the process that asks. */
+  readonly session: string
   /** The cluster that the joiner has data of. */
   readonly clusterId?: string | undefined
 }
@@ -47,6 +51,7 @@ const without = (list: readonly string[], peer: string): string[] => list.filter
 export class Membership {
   private readonly raft: Raft<OpResult>
   private readonly logger: Logger
+  private readonly sessions: Pick<Sessions, 'twinsOf'>
   private readonly records: () => readonly PeerRecord[]
   private readonly clusterId: string
   private timer: NodeJS.Timeout | undefined
@@ -57,6 +62,7 @@ export class Membership {
   constructor(components: MembershipComponents, clusterId: string) {
     this.raft = components.raft
     this.logger = components.logger
+    this.sessions = components.sessions
     this.records = components.records
     this.clusterId = clusterId
   }
@@ -72,6 +78,7 @@ export class Membership {
 
   /** Leader only: makes the caller a learner, and answers once that is committed. */
   async join(request: JoinRequest, options: AbortOptions = {}): Promise<JoinAnswer> {
+    await this.refuseTwin(request)
     await this.raft.readBarrier(options)
     const { voters, learners } = this.raft.status().config
     const isMember = voters.includes(request.peer) || learners.includes(request.peer)
@@ -92,6 +99,19 @@ export class Membership {
       )
     }
     return { clusterId: this.clusterId, alreadyMember, peers: this.members() }
+  }
+
+  /**
+   * A joiner whose identity is in use by another process must not take that one's place.
+   * @throws {ApiError} `bad-request`
+   */
+  async refuseTwin({ peer, session }: Pick<JoinRequest, 'peer' | 'session'>): Promise<void> {
+    const [twin] = await this.sessions.twinsOf(peer, session)
+    if (twin === undefined) return
+    throw new ApiError(
+      'bad-request',
+      `another daemon runs with the identity of this peer, ${peer}, at ${twin.address}: stop one of them, or give one a new identity`
+    )
   }
 
   /** Leader only: the same for a peer whose addresses are known otherwise; promotion follows. */

@@ -146,7 +146,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
 
     const connected = (): ReadonlySet<PeerIdString> => network.connected()
     const membership = new Membership(
-      { raft, logger: logger('cluster'), records: () => state.peerRecords.list() },
+      { raft, sessions: network.sessions, logger: logger('cluster'), records: () => state.peerRecords.list() },
       group.clusterId
     )
     const consensus = new RaftConsensus(

@@ -40,8 +40,10 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
     return { clusterId, confirmed, member: consensus.peers().includes(peer), peers: membership.members() }
   })
 
-  rpc.handle('Cluster.join', (request, { peer, signal }) =>
-    consensus.withLeader(
+  rpc.handle('Cluster.join', async (request, { peer, signal }) => {
+    // Asked here as well as at the leader: either may be the one that both processes are connected with.
+    await membership.refuseTwin({ peer, session: request.session })
+    return await consensus.withLeader(
       'join',
       { signal },
       async (leader, signal): Promise<JoinAnswer> =>
@@ -49,7 +51,7 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
           ? await membership.join({ ...request, peer }, { signal })
           : await rpc.call(leader, 'Consensus.join', { ...request, peer }, { signal })
     )
-  )
+  })
   rpc.handle('Consensus.join', (request, { signal }) => membership.join(request, { signal }))
   rpc.handle('Consensus.addPeer', async ({ peer }, { signal }) => {
     await membership.addPeer(peer, { signal })

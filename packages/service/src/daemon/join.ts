@@ -25,6 +25,7 @@ export interface JoinInit {
   /** In the order to try. */
   readonly addresses: readonly string[]
   readonly peername: string
+  readonly session: string
   /** Cluster of the data that is there. */
   readonly clusterId: string | undefined
   readonly dialTimeoutMs: number
@@ -52,6 +53,7 @@ export async function askToJoin({ libp2p, rpc, logger }: JoinComponents, init: J
         'Cluster.join',
         {
           peername: init.peername,
+          session: init.session,
           addresses: libp2p.getMultiaddrs().map(String),
           ...(init.clusterId === undefined ? {} : { clusterId: init.clusterId })
         },

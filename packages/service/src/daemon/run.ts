@@ -225,6 +225,7 @@ async function carryOut(plan: Exclude<Plan, { type: 'refuse' }>, context: Contex
         {
           addresses: plan.addresses,
           peername: config.cluster.peername,
+          session: network.sessions.session,
           clusterId: plan.current?.clusterId,
           dialTimeoutMs: config.cluster.dialPeerTimeoutMs,
           answerTimeoutMs: raft.waitForLeaderTimeoutMs + JOIN_MARGIN_MS,

@@ -77,7 +77,9 @@ const metric = z.object({
   ttlMs: z.number().int().positive()
 })
 
-const twin = z.object({ session: z.string().regex(/^[0-9a-f]{32}$/), address: z.string().max(1024) })
+const session = z.string().regex(/^[0-9a-f]{32}$/)
+
+const twin = z.object({ session, address: z.string().max(1024) })
 
 const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
 
@@ -115,11 +117,7 @@ export const rpcMethods = {
   /** Who are you? */
   'Peer.info': unary('open', nothing, peerInfo),
   /** Which of our connections lead to another process with my identity? (`cluster-host/sessions.ts`) */
-  'Peer.twins': unary(
-    'open',
-    z.object({ session: z.string().regex(/^[0-9a-f]{32}$/) }),
-    z.object({ twins: z.array(twin).max(64) })
-  ),
+  'Peer.twins': unary('open', z.object({ session }), z.object({ twins: z.array(twin).max(64) })),
   /** Am I a member of your cluster, going by your configuration in force? */
   'Cluster.membership': unary(
     'open',
@@ -138,6 +136,8 @@ export const rpcMethods = {
     z.object({
       peername: z.string().max(256),
       addresses: multiaddrs,
+      /** Of the process that asks: it must be the only one with its identity. */
+      session,
       /** The cluster that the joiner has data of, if any. */
       clusterId: z.string().max(128).optional()
     }),
@@ -150,6 +150,7 @@ export const rpcMethods = {
       peer: peerId,
       peername: z.string().max(256),
       addresses: multiaddrs,
+      session,
       clusterId: z.string().max(128).optional()
     }),
     z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
