@@ -6,7 +6,7 @@
 import { defaultAddOptions } from './api/add-options.ts'
 import { classifyError, errorCodeHeader, staleHeader, streamErrorTrailer } from './api/error-codes.ts'
 import { type ApiError, createApiError } from './api/errors.ts'
-import { parseCid, parseContentPath, parsePeerId } from './api/identifiers.ts'
+import { formatContentPath, parseCid, parseContentPath, parsePeerId } from './api/identifiers.ts'
 import { type Codec, DecodeError, encodeJson, parseJson } from './api/json.ts'
 import { decodeLines } from './api/ndjson.ts'
 import { errorBodyCodec } from './api/peer-codec.ts'
@@ -307,8 +307,9 @@ async function* noteStart(source: AsyncIterable<BodyPart>, onStart: () => void):
 }
 
 function pathOf(content: string): { namespace: 'ipfs' | 'ipns' | 'ipld'; path: string } {
-  const path = content.startsWith('/') ? content : `/ipfs/${parseCid(content)}`
-  return { namespace: parseContentPath(path).namespace, path }
+  const parts = parseContentPath(content.startsWith('/') ? content : `/ipfs/${parseCid(content)}`)
+  // Cleaned here, because a URL would take `..` for its own.
+  return { namespace: parts.namespace, path: formatContentPath(parts) }
 }
 
 /** A signal that follows the caller's and also ends after `timeoutMs`. The caller must close it. */

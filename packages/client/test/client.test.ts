@@ -66,6 +66,7 @@ for (const [platform, fetch] of [
         [`DELETE /peers/${peerA}`]: (_, response) => void response.writeHead(204).end(),
         [`POST /pins/ipfs/${cidV1}?name=n&mode=direct`]: (_, response) => sendJson(response, 200, pinJson),
         'POST /pins/ipns/example.org/a': (_, response) => sendJson(response, 200, pinJson),
+        [`POST /pins/ipfs/${cidV1}/b`]: (_, response) => sendJson(response, 200, pinJson),
         [`DELETE /pins/ipfs/${cidV1}`]: (_, response) => sendJson(response, 200, pinJson),
         [`GET /allocations/${cidV1}`]: (_, response) => sendJson(response, 200, pinJson, { 'X-Quorate-Stale': 'true' }),
         'GET /allocations?filter=pin': (_, response) => sendStream(response, [pinJson]),
@@ -89,6 +90,7 @@ for (const [platform, fetch] of [
       await client.peerRemove(peerA)
       assert.deepEqual(await client.pin(cidV1, { name: 'n', mode: 'direct' }), pin)
       assert.deepEqual(await client.pin('/ipns/example.org/a'), pin)
+      assert.deepEqual(await client.pin(`/ipfs/${cidV1}/a/../b/`), pin)
       assert.deepEqual(await client.unpin(cidV1), pin)
       assert.deepEqual(await client.allocation(cidV1), { pin, stale: true })
       assert.deepEqual(await collect(client.allocations({ filter: ['pin'] })), [pin])

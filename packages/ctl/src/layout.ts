@@ -17,7 +17,7 @@ function sorted(items: Iterable<string>): string[] {
 }
 
 /** A peer's answer may hold anything, and a terminal obeys control characters. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) => `\\x${(character.codePointAt(0) ?? 0).toString(16).padStart(2, '0')}`)
 }
 

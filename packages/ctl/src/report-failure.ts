@@ -6,6 +6,7 @@
 import { ApiError, DecodeError, encodeJson, errorBodyCodec, TransportError, WaitFailedError } from '@quorate/client'
 import { jsonIndentSpaces } from './context.ts'
 import { BrokenPipeError, CtlError, type ExitCode, exitCodes, type Io } from './io.ts'
+import { printable } from './layout.ts'
 
 /** @returns the exit code; never rejects */
 export async function reportFailure(error: unknown, io: Io, json: boolean): Promise<ExitCode> {
@@ -29,7 +30,7 @@ async function report(error: unknown, io: Io, json: boolean): Promise<ExitCode> 
     const body = { code, message: error.message }
     const text = json
       ? encodeJson(errorBodyCodec.encode(body), jsonIndentSpaces)
-      : `An error occurred:\n  Code: ${code}\n  Message: ${body.message}`
+      : `An error occurred:\n  Code: ${code}\n  Message: ${body.message.split('\n').map(printable).join('\n')}`
     await io.writeOut(`${text}\n`)
     return error instanceof ApiError ? exitCodes.refused : exitCodes.failed
   }

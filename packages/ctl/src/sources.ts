@@ -77,12 +77,17 @@ export async function* openSources(paths: readonly string[], options: WalkOption
 
 async function* open(path: string, name: string, stats: Stats, options: WalkOptions): AsyncGenerator<AddSource> {
   if (stats.isSymbolicLink()) yield { path: name, type: 'symlink', content: await readlink(path) }
-  else if (stats.isFile()) yield { path: name, content: createReadStream(path, { highWaterMark: readBytes }) }
+  else if (stats.isFile()) yield { path: name, content: read(path) }
   else if (stats.isDirectory()) {
     yield { path: name, type: 'directory' }
     for await (const child of children(path, options))
       yield* open(child.path, `${name}/${child.name}`, child.stats, options)
   }
+}
+
+/** Opens the file only when it is its turn, so that none stays open if the upload ends before. */
+async function* read(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: readBytes })
 }
 
 /** One chunk of the usual chunker. */

@@ -23,6 +23,27 @@ describe('the program', () => {
     assert.match(out, /^quorate-ctl \[global options\] <command>/)
   })
 
+  it('loads neither fetch nor the progress bar nor other commands to run one', async () => {
+    const script = `
+      import { registerHooks } from 'node:module'
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const { main } = await import('@quorate/ctl')
+      const io = { writeOut: async () => {}, writeErr: async () => {}, env: {}, columns: 100, signal: new AbortController().signal }
+      const code = await main(['--host', ${JSON.stringify(await deadHost())}, 'id'], io)
+      const commands = loaded.filter((url) => url.includes('/commands/')).map((url) => url.split('/').at(-1))
+      const heavy = loaded.filter((url) => url.includes('cli-progress'))
+      const fetch = process.moduleLoadList.filter((name) => name.includes('undici'))
+      console.log(JSON.stringify({ code, commands, heavy, fetch }))`
+    const args = ['--conditions=quorate-source', '--input-type=module', '--eval', script]
+    const out = await new Promise<string>((resolve, reject) => {
+      execFile(process.execPath, args, { cwd: fileURLToPath(new URL('..', import.meta.url)) }, (error, text) =>
+        error === null ? resolve(text) : reject(error)
+      )
+    })
+    assert.deepEqual(JSON.parse(out), { code: 1, commands: ['id.ts'], heavy: [], fetch: [] })
+  })
+
   it('ends with 1 when the host cannot be reached', async () => {
     const { code, out } = await start('--host', await deadHost(), 'id')
     assert.equal(code, 1)

@@ -92,6 +92,14 @@ describe('exit codes', () => {
     assert.match(out, /Added: .*\nAn error occurred:\n {2}Code: 500\n {2}Message: lost the thread\n$/)
   })
 
+  it('never print the control characters of a message', async () => {
+    await using peer = await FakePeer.start({ 'GET /id': refuse(500, 'two\nlines\u001b[2J') })
+    assertRun(await run(peer, ['id']), {
+      code: 2,
+      out: 'An error occurred:\n  Code: 500\n  Message: two\nlines\\x1b[2J\n'
+    })
+  })
+
   it('are 3 for a command that does not exist', async () => {
     for (const words of [['fly'], ['pin', 'fly'], ['help', 'fly']]) {
       assertRun(await run(undefined, words), { code: 3, err: `No help topic for 'fly'\n` })

@@ -318,7 +318,7 @@ export function routeTarget<Params, Query, Body, A>(
   const path = route.path
     .split('/')
     .map((segment) => {
-      if (segment === '*') return (raw['*'] ?? '').split('/').map(encodeURIComponent).join('/')
+      if (segment === '*') return (raw['*'] ?? '').toWellFormed().split('/').map(encodeURIComponent).join('/')
       return segment.startsWith(':') ? encodeURIComponent(raw[segment.slice(1)] ?? '') : segment
     })
     .join('/')
