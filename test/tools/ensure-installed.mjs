@@ -16,7 +16,11 @@ const lock = createHash('sha256')
 
 if (!existsSync(marker) || readFileSync(marker, 'utf8') !== lock) {
   console.error('Installing dependencies (once): npm ci')
-  const { status } = spawnSync('npm', ['ci'], { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  const { status } = spawnSync('npm', ['ci'], {
+    cwd: root,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32'
+  })
   if (status !== 0) {
     console.error('npm ci failed: the dependencies could not be installed, see above.')
     process.exit(status ?? 1)

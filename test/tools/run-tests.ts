@@ -21,7 +21,12 @@ interface Group {
 }
 
 const groups: readonly Group[] = [
-  { name: 'unit', files: ['packages/*/test/**/*.test.ts', 'test/conformance/**/*.test.ts'], concurrency: 2, timeoutMs: 180_000 },
+  {
+    name: 'unit',
+    files: ['packages/*/test/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+    concurrency: 2,
+    timeoutMs: 180_000
+  },
   { name: 'simulation', files: ['packages/*/test/**/*.sim.ts'], concurrency: 2, timeoutMs: 900_000 },
   { name: 'e2e', files: ['test/e2e/**/*.e2e.ts'], concurrency: 1, timeoutMs: 420_000 }
 ]
@@ -37,7 +42,9 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 async function runGroup(group: Group, words: readonly string[], totals: Totals): Promise<void> {
   const files = group.files
     .flatMap((pattern) => globSync(pattern, { cwd: root }))
-    .filter((file) => !file.includes('node_modules') && (words.length === 0 || words.some((word) => file.includes(word))))
+    .filter(
+      (file) => !file.includes('node_modules') && (words.length === 0 || words.some((word) => file.includes(word)))
+    )
     .sort()
     .map((file) => join(root, file))
   if (files.length === 0) return
@@ -71,7 +78,9 @@ const only = process.argv
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const unknown = only?.find((name) => name !== 'check' && !groups.some((group) => group.name === name))
 if (unknown !== undefined) {
-  console.error(`There is no group of tests called ${unknown}; there are: check, ${groups.map((group) => group.name).join(', ')}`)
+  console.error(
+    `There is no group of tests called ${unknown}; there are: check, ${groups.map((group) => group.name).join(', ')}`
+  )
   process.exit(1)
 }
 
