@@ -12,8 +12,12 @@ import { type ClusterConfig, type Entry, EntryKind, type LogBase } from '../../s
 const voters = (...ids: string[]): ClusterConfig => ({ voters: ids, outgoing: [], learners: [] })
 const origin: LogBase = { index: 0, term: 0, chain: 0, config: voters('a') }
 
-const next = (log: Log, term: number, kind: EntryKind = EntryKind.command, payload = new Uint8Array(3)): Entry =>
-  makeEntry(log.lastIndex + 1, term, kind, payload, log.lastChain, crc32)
+const next = (
+  log: Log,
+  term: number,
+  kind: EntryKind = EntryKind.command,
+  payload: Uint8Array = new Uint8Array(3)
+): Entry => makeEntry(log.lastIndex + 1, term, kind, payload, log.lastChain, crc32)
 
 /** A log with one entry of each of these terms; durable, committed and applied up to `settled`. */
 const logOf = (terms: readonly number[], base: LogBase = origin, settled = base.index): Log => {
