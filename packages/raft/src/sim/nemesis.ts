@@ -9,7 +9,7 @@ import type { ClusterConfig, NodeId } from '../core/types.ts'
 import { type History, TraceCode } from './history.ts'
 import type { Panel } from './judges/panel.ts'
 import type { Network } from './network.ts'
-import type { SimNode } from './node.ts'
+import type { ElectionStage, SimNode } from './node.ts'
 import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
@@ -103,27 +103,31 @@ export class Nemesis {
     this.#scheduleNext(fault)
   }
 
-  /** A node took the lead: perhaps hit it, or ask it for a change, before it has settled. */
-  leaderSeen(slot: number): void {
+  /** The moments at which a group is at its weakest: an election, a new leader, its first commit. */
+  electionSeen(slot: number, stage: ElectionStage): void {
     if (this.#stopped) return
+    if (stage === 'asks') {
+      this.#maybeStrikeVoter(slot)
+      return
+    }
     this.#maybeStrike(slot)
-    if (!this.#churnAtOnce.chance(this.#profile.nemesis.churnAtElection)) return
+    if (stage !== 'leads' || !this.#churnAtOnce.chance(this.#profile.nemesis.churnAtElection)) return
     const delayUs = 1 + this.#churnAtOnce.exponential(this.#hopUs / 2)
     this.#world.schedule(delayUs, EventKind.nemesis, slot, Fault.churnAtOnce, 0, undefined)
   }
 
-  /** A node asks for votes: perhaps one of those who are asked dies about then, and is back before the election is over. */
-  candidateSeen(slot: number): void {
-    if (this.#stopped || !this.#strikes.chance(this.#profile.nemesis.strike)) return
+  /** Perhaps one of those whose vote is asked for dies about then, and is back before the election is over. */
+  #maybeStrikeVoter(candidate: number): void {
+    if (!this.#strikes.chance(this.#profile.nemesis.strike)) return
     const voter = this.#strikes.pick(this.#nodes)
-    if (voter.slot === slot) return
+    if (voter.slot === candidate) return
     const delayUs = 1 + this.#strikes.below(4 * this.#hopUs)
     this.#world.schedule(delayUs, EventKind.strike, voter.slot, 1, 0, undefined)
   }
 
   #maybeStrike(slot: number): void {
     if (!this.#strikes.chance(this.#profile.nemesis.strike)) return
-    const delayUs = 1 + this.#strikes.below(2 * this.#hopUs)
+    const delayUs = 1 + this.#strikes.below(this.#strikes.pick([1, 1, 2, 4]) * this.#hopUs)
     this.#world.schedule(delayUs, EventKind.strike, slot, 0, 0, undefined)
   }
 

@@ -45,9 +45,11 @@ export interface NodeSurroundings {
   profile: SwarmProfile
   readonly panel: Panel
   readonly nodes: readonly SimNode[]
-  /** A node asks for votes, or took the lead. */
-  readonly onElection: (slot: number, won: boolean) => void
+  /** A node asks for votes, took the lead, or committed for the first time since it leads. */
+  readonly onElection: (slot: number, stage: ElectionStage) => void
 }
+
+export type ElectionStage = 'asks' | 'leads' | 'commits'
 
 /** How a client's request ended. `unknown`: the node died, or its state jumped past the place. */
 export type Outcome =
@@ -96,6 +98,8 @@ export class SimNode {
   readonly #clockRate: number
   #held: (() => void)[] = []
   #steps = 0
+  /** The last term in which this node led and committed. */
+  #committedInTerm: Term = 0
   #ticket = 0
   readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index; isRead: boolean }>()
   #proposals: PendingProposal[] = []
@@ -351,6 +355,10 @@ export class SimNode {
         return
       case 'apply': {
         panel.handsToApply(this.view, effect.entries)
+        if (this.view.role === 'leader' && this.#committedInTerm !== this.view.hardState.term) {
+          this.#committedInTerm = this.view.hardState.term
+          this.#around.onElection(this.slot, 'commits')
+        }
         for (const entry of effect.entries) this.#applyQueue.push(entry)
         history.note(world.nowUs, TraceCode.apply, this.slot, this.view.handedToApply, effect.entries.length, undefined)
         return
@@ -358,9 +366,8 @@ export class SimNode {
       case 'role-changed':
         history.note(world.nowUs, TraceCode.role, this.slot, effect.term, effect.role.length, effect.role)
         panel.roleChanged(this.view, effect.role, effect.term)
-        if (effect.role === 'leader' || effect.role === 'candidate') {
-          this.#around.onElection(this.slot, effect.role === 'leader')
-        }
+        if (effect.role === 'leader') this.#around.onElection(this.slot, 'leads')
+        else if (effect.role === 'candidate') this.#around.onElection(this.slot, 'asks')
         return
       case 'config-changed':
         history.note(

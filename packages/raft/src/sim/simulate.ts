@@ -144,13 +144,9 @@ class Simulation {
       mutations: init.mutations ?? NO_MUTATIONS,
       profile: this.#profile,
       nodes: this.#nodes,
-      onElection: (slot, won) => {
-        if (won) {
-          this.#nemesis.leaderSeen(slot)
-          this.#workload.leaderSeen(slot)
-        } else {
-          this.#nemesis.candidateSeen(slot)
-        }
+      onElection: (slot, stage) => {
+        this.#nemesis.electionSeen(slot, stage)
+        if (stage === 'leads') this.#workload.leaderSeen(slot)
       }
     }
     for (const view of views) {
