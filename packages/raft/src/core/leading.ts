@@ -40,7 +40,7 @@ export function becomeLeader(s: CoreState): void {
     roundPosition: 0
   }
   s.leading = leading
-  trackPeers(s, leading)
+  trackPeers(s, leading, leading.noopIndex)
   appendOwn(s, leading, EntryKind.noop, NO_PAYLOAD)
   adoptFollowerReads(s, leading)
 }

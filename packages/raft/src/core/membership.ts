@@ -12,7 +12,7 @@ import { hasCommittedInTerm } from './reads.ts'
 import { appendOwn } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
 import { stepDownInFavour } from './transfer.ts'
-import { type ClusterConfig, EntryKind, type MembershipChange } from './types.ts'
+import { type ClusterConfig, EntryKind, type Index, type MembershipChange } from './types.ts'
 
 /** Takes a change, or says why not. */
 export function changeMembers(s: CoreState, ticket: number, change: MembershipChange): void {
@@ -56,12 +56,16 @@ function changeObstacle(s: CoreState, leading: Leading): string | undefined {
 
 function appendConfig(s: CoreState, leading: Leading, config: ClusterConfig): number {
   const { index } = appendOwn(s, leading, EntryKind.config, encodeConfig(config))
-  trackPeers(s, leading)
+  trackPeers(s, leading, index)
   return index
 }
 
-/** Gives each member a progress. Who is no member any more keeps his for a while, to learn that the change is committed. */
-export function trackPeers(s: CoreState, leading: Leading): void {
+/**
+ * Gives each member a progress. Who is no member any more keeps his for a while, to learn that the change is committed.
+ *
+ * @param nextIndex - the entry to offer a new peer first: the one just appended, or about to be, so that it hears at once
+ */
+export function trackPeers(s: CoreState, leading: Leading, nextIndex: Index): void {
   const members = membersOf(s.log.config.config)
   for (const id of members) {
     if (id === s.id) continue
@@ -70,7 +74,7 @@ export function trackPeers(s: CoreState, leading: Leading): void {
     const known = leading.peers.get(id)
     if (known !== undefined && known.farewellUntilMs === undefined) continue
     const { maxInflightMessages, maxInflightBytes } = s.options
-    leading.peers.set(id, new Progress(id, s.log.lastIndex + 1, s.nowMs, maxInflightMessages, maxInflightBytes))
+    leading.peers.set(id, new Progress(id, nextIndex, s.nowMs, maxInflightMessages, maxInflightBytes))
   }
   for (const peer of leading.peers.values()) {
     if (!members.includes(peer.id)) peer.farewellUntilMs ??= Number.POSITIVE_INFINITY

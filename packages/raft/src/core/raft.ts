@@ -305,7 +305,12 @@ function answerStale(s: CoreState, from: NodeId, message: Message): void {
       // A refusal by a node that is behind is a refusal all the same.
       onPreVoteResponse(s, from, message)
       break
-    default:
+    case 'pre-vote-request':
+    case 'vote-response':
+    case 'append-entries-response':
+    case 'install-snapshot-response':
+    case 'timeout-now':
+    case 'read-index-response':
       break
   }
 }
