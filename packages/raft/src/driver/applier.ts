@@ -31,7 +31,8 @@ type Work =
 export class Applier<Result> {
   readonly #init: ApplierInit<Result>
   #queue: Work[] = []
-  #running: Promise<void> | undefined
+  #running: Promise<void> = Promise.resolve()
+  #busy = false
   #stopped = false
 
   constructor(init: ApplierInit<Result>) {
@@ -65,7 +66,7 @@ export class Applier<Result> {
   /** Takes nothing more, and resolves when what is under way is done. */
   async stop(): Promise<void> {
     this.#drop()
-    while (this.#running !== undefined) await this.#running
+    while (this.#busy) await this.#running
   }
 
   #drop(): void {
@@ -79,10 +80,11 @@ export class Applier<Result> {
     if (this.#stopped) return
     if (first) this.#queue.unshift(work)
     else this.#queue.push(work)
-    this.#running ??= this.#run()
+    if (!this.#busy) this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
+    this.#busy = true
     const { clock, onFailed } = this.#init
     let sinceMs = clock.now()
     try {
@@ -97,7 +99,7 @@ export class Applier<Result> {
       this.#drop()
       onFailed(error)
     } finally {
-      this.#running = undefined
+      this.#busy = false
     }
   }
 

@@ -32,7 +32,9 @@ export interface LogWriterInit {
 export class LogWriter {
   readonly #init: LogWriterInit
   #queue: (PersistEffect | Task)[] = []
-  #running: Promise<void> | undefined
+  #running: Promise<void> = Promise.resolve()
+  /** `#run` has work. Apart from the promise, since a run that has nothing to write ends before it is assigned. */
+  #busy = false
   #failed = false
 
   constructor(init: LogWriterInit) {
@@ -61,7 +63,7 @@ export class LogWriter {
 
   /** Resolves when nothing is under way. */
   async idle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running
+    while (this.#busy) await this.#running
   }
 
   /** Forgets what has not begun. */
@@ -77,10 +79,11 @@ export class LogWriter {
       return
     }
     this.#queue.push(item)
-    this.#running ??= this.#run()
+    if (!this.#busy) this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
+    this.#busy = true
     try {
       while (this.#queue.length > 0) {
         const first = this.#queue[0]!
@@ -98,7 +101,7 @@ export class LogWriter {
       this.drop(error)
       this.#init.onFailed(error)
     } finally {
-      this.#running = undefined
+      this.#busy = false
     }
   }
 

@@ -27,11 +27,13 @@ export class Outgoing {
       this.#send(to, message)
       return
     }
-    this.#held.delete(to)
     if (message.entries.length === 0) {
-      this.#fresh.set(to, message)
+      // One that has waited already leaves at the end of this turn, with what is known by then; it is not put off again.
+      if (this.#held.has(to)) this.#held.set(to, message)
+      else this.#fresh.set(to, message)
       return
     }
+    this.#held.delete(to)
     this.#fresh.delete(to)
     this.#send(to, message)
   }
