@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLinks, type FrameLinks, type LinksInit } from '../src/index.ts'
 import { createHost, introduce, type TestHost, until } from './support/host.ts'
 
@@ -100,6 +104,31 @@ describe('FrameLinks', () => {
     assert.ok(atA.links.send(b.id, Buffer.from('again')))
     await until('the frame is there', () => atB.frames.length === 1)
     await Promise.all([atA.links.stop(), atB.links.stop()])
+  })
+
+  it('is down as soon as the process of the peer is killed', async () => {
+    await using a = await createHost()
+    const child = fork(fileURLToPath(new URL('support/peer-process.ts', import.meta.url)), {
+      execArgv: ['--conditions=quorate-source']
+    })
+    try {
+      const [addresses] = (await once(child, 'message')) as [string[]]
+      const peer = addresses[0]!.split('/p2p/')[1]!
+      const atA = await startLinks(a)
+      await a.libp2p.dial(multiaddr(addresses[0]!))
+      atA.links.setPeers([peer])
+      await until('the link is up', () => atA.links.isUp(peer))
+      // Both directions have carried something, so that nothing is left to be sent that would find the peer gone.
+      await until('the peer answers', () => {
+        atA.links.send(peer, Buffer.from('x'))
+        return atA.frames.length > 0
+      })
+      child.kill('SIGKILL')
+      await until('the link is down', () => atA.down.length === 1)
+      await atA.links.stop()
+    } finally {
+      child.kill('SIGKILL')
+    }
   })
 
   it('drops what exceeds the queue while the peer does not read, and nothing else', async () => {
