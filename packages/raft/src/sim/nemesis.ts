@@ -125,9 +125,10 @@ export class Nemesis {
     this.#world.schedule(delayUs, EventKind.strike, voter.slot, 1, 0, undefined)
   }
 
+  /** Often at once, so that nothing which the leader has just sent arrives anywhere. */
   #maybeStrike(slot: number): void {
     if (!this.#strikes.chance(this.#profile.nemesis.strike)) return
-    const delayUs = 1 + this.#strikes.below(this.#strikes.pick([1, 1, 2, 4]) * this.#hopUs)
+    const delayUs = 1 + this.#strikes.below(1 + this.#strikes.pick([0, 0, 1, 3]) * this.#hopUs)
     this.#world.schedule(delayUs, EventKind.strike, slot, 0, 0, undefined)
   }
 
