@@ -32,6 +32,7 @@ export function codeOf(error: unknown): ErrorCode {
   if (!(error instanceof Error)) return 'internal'
   const { code, remoteName } = error as Error & { code?: unknown; remoteName?: unknown }
   if (isCode(code)) return code
+  if (error.name === 'AddError' && code === 'invalid-parameter') return 'bad-request'
   return codeByName[typeof remoteName === 'string' ? remoteName : error.name] ?? 'internal'
 }
 
@@ -48,5 +49,18 @@ export function errorResponse(error: unknown): ErrorResponse {
   }
 }
 
-/** Header and trailer values hold no line breaks and no characters beyond Latin-1. */
-export const asHeaderValue = (text: string): string => text.replaceAll(/[^\t\x20-\x7e]+/g, ' ').trim()
+/** Clients take headers and trailers up to some limit together, Node's 16 KiB. */
+const MAX_TRAILER_CHARS = 2_000
+
+/**
+ * What the trailer `X-Stream-Error` says of a failure: one line of printable ASCII, since header values take nothing else safely, and
+ * never an empty one, which would mean that all went well.
+ */
+export function failureTrailer(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  const line = text
+    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, MAX_TRAILER_CHARS)
+  return line === '' ? errorCodes[codeOf(error)].message : line
+}

@@ -31,12 +31,21 @@ type AnyRoute<A> = Route<unknown, unknown, unknown, A>
 export class RouteServer {
   readonly app: FastifyInstance
   private readonly stopping: AbortSignal
+  private readonly onFailure: (request: FastifyRequest, error: unknown) => void
   private readonly methodsOf = new Map<string, Set<string>>()
 
-  /** @param stopping - aborts when the server is to stop */
-  constructor(app: FastifyInstance, stopping: AbortSignal) {
+  /**
+   * @param stopping - aborts when the server is to stop
+   * @param onFailure - told of every request that failed and was answered here, not by fastify's error handler
+   */
+  constructor(
+    app: FastifyInstance,
+    stopping: AbortSignal,
+    onFailure: (request: FastifyRequest, error: unknown) => void
+  ) {
     this.app = app
     this.stopping = stopping
+    this.onFailure = onFailure
   }
 
   object<P, Q, B, T>(route: Route<P, Q, B, ObjectAnswer<T>>, handler: (call: Call<P, Q, B>) => Promise<T>): void {
@@ -44,7 +53,9 @@ export class RouteServer {
       const { call, done } = this.begin(route, request, reply)
       try {
         const value = await handler(call)
-        return reply.type('application/json').send(`${encodeJson(route.answer.codec.encode(value))}\n`)
+        // As bytes, since fastify adds a charset to text.
+        const body = Buffer.from(`${encodeJson(route.answer.codec.encode(value))}\n`)
+        return reply.header('Content-Type', 'application/json').send(body)
       } finally {
         done()
       }
@@ -68,9 +79,11 @@ export class RouteServer {
       const { call, done } = this.begin(route, request, reply)
       reply.hijack()
       try {
-        await answerStream(reply.raw, headersOf(reply), handler(call), route.answer.codec, call.signal)
+        const { signal } = call
+        const failed = await answerStream(reply.raw, headersOf(reply), handler(call), route.answer.codec, signal)
+        if (failed !== undefined) this.onFailure(request, failed.error)
       } catch (error) {
-        answerFailure(reply, error)
+        this.fail(request, reply, error)
       } finally {
         done()
       }
@@ -88,11 +101,16 @@ export class RouteServer {
       try {
         await handler(call, request, reply)
       } catch (error) {
-        answerFailure(reply, error)
+        this.fail(request, reply, error)
       } finally {
         done()
       }
     })
+  }
+
+  /** Tells of a failure that the handler of a raw route has answered in its own way. */
+  report(request: FastifyRequest, error: unknown): void {
+    this.onFailure(request, error)
   }
 
   /** Paths that exist answer 405 to other methods. Call once, after all routes. */
@@ -103,6 +121,19 @@ export class RouteServer {
       )
       this.app.route({ method: others, url: path, handler: (_request, reply) => reply.code(405).send() })
     }
+  }
+
+  /** An error before anything of a hijacked answer was sent is an ordinary error; after that only the connection can tell. */
+  private fail(request: FastifyRequest, reply: FastifyReply, error: unknown): void {
+    this.onFailure(request, error)
+    const response: ServerResponse = reply.raw
+    if (response.headersSent || response.destroyed) {
+      response.destroy()
+      return
+    }
+    const { status, headers, body } = errorResponse(error)
+    response.writeHead(status, { ...headersOf(reply), ...headers })
+    response.end(body)
   }
 
   private register(
@@ -156,16 +187,4 @@ function readBody<B>(decode: () => B): B {
 /** Headers set on the reply so far, for an answer that bypasses fastify. */
 export function headersOf(reply: FastifyReply): Record<string, string | string[]> {
   return reply.getHeaders() as Record<string, string | string[]>
-}
-
-/** An error before anything of a hijacked answer was sent is an ordinary error; after that only the connection can tell. */
-export function answerFailure(reply: FastifyReply, error: unknown): void {
-  const response: ServerResponse = reply.raw
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
-    return
-  }
-  const { status, headers, body } = errorResponse(error)
-  response.writeHead(status, { ...headersOf(reply), ...headers })
-  response.end(body)
 }

@@ -5,10 +5,11 @@
 
 import { createWriteStream, type WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ApiError, RouteNotFoundError, UnauthorizedError } from '@quorate/client/api'
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { HttpApiSection } from '../config/sections/api.ts'
 import type { ClusterPeer, Logger, Startable } from '../ports.ts'
 import { authorize } from './auth.ts'
@@ -69,9 +70,9 @@ export class HttpApi implements Startable {
     )
     for (const address of this.config.httpListenMultiaddress) {
       const { host, port } = listenOptions(address)
-      const app = await this.createApp()
-      this.apps.push(app)
       try {
+        const app = await this.createApp()
+        this.apps.push(app)
         await app.listen({ host, port })
       } catch (error) {
         await this.stop()
@@ -114,7 +115,13 @@ export class HttpApi implements Startable {
       bodyLimit: MAX_JSON_BYTES,
       exposeHeadRoutes: false,
       forceCloseConnections: 'idle',
-      routerOptions: { maxParamLength: 1024 }
+      routerOptions: { maxParamLength: 1024 },
+      // What is refused before it reaches a route or a hook.
+      frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
+        const answer = errorResponse(asApiError(error))
+        void reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body))
+      },
+      clientErrorHandler: refuseUnreadable
     } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance
     app.server.headersTimeout = config.readHeaderTimeoutMs
     app.server.timeout = config.writeTimeoutMs
@@ -155,10 +162,13 @@ export class HttpApi implements Startable {
       reply.headers(corsHeaders(config, cors))
       if (path.length > 1 && path.endsWith('/')) {
         const location = path.replace(/\/+$/, '') + url.slice(path.length)
-        return reply
-          .code(307)
-          .header('Location', location.startsWith('//') ? '/' : location)
-          .send()
+        return (
+          reply
+            .code(307)
+            // Two slashes, or one of them backward, would lead a browser to another host.
+            .header('Location', /^\/[/\\]/.test(location) || location === '' ? '/' : location)
+            .send()
+        )
       }
       const reason = ALWAYS_ANSWERED.has(path) ? undefined : parts.notReady()
       if (reason !== undefined) throw new ApiError('not-ready', reason)
@@ -170,16 +180,11 @@ export class HttpApi implements Startable {
     })
     app.setErrorHandler((error, request, reply) => {
       const answer = errorResponse(asApiError(error))
-      if (codeOf(asApiError(error)) === 'internal') {
-        parts.logger.error(
-          { method: request.method, url: request.url, error: error instanceof Error ? error.stack : String(error) },
-          'a request failed'
-        )
-      }
-      return reply.code(answer.status).headers(answer.headers).send(answer.body)
+      this.report(request, asApiError(error))
+      return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body))
     })
 
-    const server = new RouteServer(app, this.stopping.signal)
+    const server = new RouteServer(app, this.stopping.signal, (request, error) => this.report(request, error))
     peerRoutes(server, parts.peer)
     pinRoutes(server, parts.peer)
     addRoute(server, parts.peer)
@@ -187,6 +192,15 @@ export class HttpApi implements Startable {
     server.refuseOtherMethods()
     await app.ready()
     return app
+  }
+
+  /** Failures that the API has no word for go to the log; that a client went away is none. */
+  private report(request: FastifyRequest, error: unknown): void {
+    if (codeOf(error) !== 'internal' || request.raw.destroyed) return
+    this.parts.logger.error(
+      { method: request.method, url: request.url, error: error instanceof Error ? error.stack : String(error) },
+      'a request failed'
+    )
   }
 
   /** Apache's common log format. */
@@ -202,6 +216,22 @@ export class HttpApi implements Startable {
 function listenOptions(address: string): { host: string; port: number } {
   const parts = multiaddr(address).getComponents()
   return { host: parts[0]?.value ?? '', port: Number(parts.find(({ name }) => name === 'tcp')?.value) }
+}
+
+/** Answers what is not HTTP, or has too large a header: there is no request then, only a socket. */
+function refuseUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code !== 'ECONNRESET' && socket.writable) {
+    const [status, message] =
+      error.code === 'HPE_HEADER_OVERFLOW'
+        ? [431, 'the header of the request is larger than api.restapi.max_header_bytes allows']
+        : [400, `the request cannot be read: ${error.message}`]
+    const body = `${JSON.stringify({ code: status, message })}\n`
+    socket.write(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nContent-Type: application/json\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`
+    )
+  }
+  socket.destroy(error)
 }
 
 function header(request: IncomingMessage, name: string): string | undefined {

@@ -1,12 +1,15 @@
 /**
  * Reads the body of `/add`: parts of a multipart form as a tree of files, directories and symbolic links, one part at a time, without
  * ever holding one. The forms are those of `ipfs-cluster-ctl` and of Kubo's clients (`ipfs-cluster-surface` 1.8).
+ *
+ * Busboy hands out parts by an event, and holds the body up only while the part being read is behind: parts that are smaller than its
+ * buffer it would all hand out at once, however many. So the body is read on only when every part handed out was taken. The request is
+ * never destroyed here, since its answer leaves over the same socket.
  */
 
 import type { IncomingMessage } from 'node:http'
 import { posix } from 'node:path'
-import { PassThrough } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import { Busboy, type BusboyInstance } from '@fastify/busboy'
 import { BadRequestError } from '@quorate/client/api'
 import type { AddEntry } from '../ports.ts'
@@ -39,14 +42,20 @@ function entryType(contentType: string): AddEntry['type'] {
 }
 
 /**
- * The entries of the upload in the order they come. The content of one has to be read to its end before the next is asked for.
+ * The entries of the upload in the order they come. What is left unread of one is passed over when the next is asked for. A body that
+ * is not wanted any more stays with the caller, who resumes the request.
  *
- * @throws {BadRequestError} in the iteration, when the body is not a multipart form, or ends too early
+ * @param signal - ends the iteration, and the content under way, with its reason
+ * @throws {BadRequestError} at once, when the content type names no boundary; in the iteration, when the body is not a multipart form,
+ * or ends too early
  */
-export async function* readUpload(request: IncomingMessage, signal: AbortSignal): AsyncGenerator<AddEntry> {
-  let parser: BusboyInstance
+export function readUpload(request: IncomingMessage, signal: AbortSignal): AsyncGenerator<AddEntry> {
+  return entriesOf(new Upload(request, createParser(request), signal))
+}
+
+function createParser(request: IncomingMessage): BusboyInstance {
   try {
-    parser = new Busboy({
+    return new Busboy({
       headers: request.headers as { 'content-type': string },
       preservePath: true,
       limits: { files: Number.POSITIVE_INFINITY, fileSize: Number.POSITIVE_INFINITY, fields: 1_000, headerPairs: 64 },
@@ -56,41 +65,148 @@ export async function* readUpload(request: IncomingMessage, signal: AbortSignal)
   } catch (error) {
     throw new BadRequestError(`request Content-Type isn't multipart/form-data: ${String(error)}`, { cause: error })
   }
-  // Busboy hands out parts by an event and goes on when their stream is read; here they become a list that is asked for.
-  const parts = new PassThrough({ objectMode: true, highWaterMark: 1 })
-  parser.on('file', (_field, stream, filename, _encoding, contentType) => {
-    // A stream that fails with the whole body says so to whoever reads it; if nobody does yet, that is no crash.
-    stream.on('error', () => undefined)
-    parts.write({ stream, filename, contentType })
-  })
-  const feeding = pipeline(request, parser, { signal }).then(
-    () => parts.end(),
-    (error: unknown) => {
-      parts.destroy(
-        new BadRequestError(`the upload could not be read: ${error instanceof Error ? error.message : String(error)}`, {
-          cause: error
-        })
-      )
-    }
-  )
+}
+
+async function* entriesOf(upload: Upload): AsyncGenerator<AddEntry> {
+  upload.open()
   try {
-    for await (const part of parts as AsyncIterable<{
-      stream: NodeJS.ReadableStream
-      filename: string
-      contentType: string
-    }>) {
-      const type = entryType(part.contentType)
-      const entry: AddEntry = {
+    for (let part = await upload.take(); part !== undefined; part = await upload.take()) {
+      const { stream } = part
+      yield {
         path: entryPath(part.filename),
-        type,
-        content: part.stream as AsyncIterable<Uint8Array>
+        type: entryType(part.contentType),
+        // Whoever leaves in the middle of a part must not destroy it: the parser would wait for its end for ever.
+        content: { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) }
       }
-      if (type === 'directory') part.stream.resume()
-      yield entry
+      stream.resume()
     }
   } finally {
-    parts.destroy()
-    request.unpipe(parser)
-    await feeding
+    upload.close()
+  }
+}
+
+interface Part {
+  readonly stream: Readable
+  readonly filename: string
+  readonly contentType: string
+}
+
+/** The way from the request through the parser to whoever takes the parts. */
+class Upload {
+  private readonly request: IncomingMessage
+  private readonly parser: BusboyInstance
+  private readonly signal: AbortSignal
+  /** Handed out by the parser and not taken yet: those of a chunk or two. */
+  private readonly waiting: Part[] = []
+  private current: Readable | undefined
+  /** How it ended; nothing is read from then on. */
+  private end: { readonly error?: unknown } | undefined
+  private wake: (() => void) | undefined
+
+  constructor(request: IncomingMessage, parser: BusboyInstance, signal: AbortSignal) {
+    this.request = request
+    this.parser = parser
+    this.signal = signal
+  }
+
+  open(): void {
+    const { request, parser, signal } = this
+    parser.on('file', (_field, stream, filename, _encoding, contentType) => {
+      // Its failure is that of the whole body, and is told there if nobody reads it yet.
+      stream.on('error', () => undefined)
+      this.waiting.push({ stream: stream as unknown as Readable, filename, contentType })
+      this.wake?.()
+    })
+    parser.on('drain', this.settle)
+    parser.on('finish', () => this.finish({}))
+    parser.on('error', (error) => this.fail(error))
+    request.on('data', this.onData)
+    request.on('end', this.onEnd)
+    request.on('error', this.fail)
+    // Stays: the connection may break when nobody here cares any more.
+    request.on('error', () => undefined)
+    request.on('close', this.onClose)
+    signal.addEventListener('abort', this.onAbort)
+    if (signal.aborted) this.onAbort()
+    else if (request.readableEnded) this.onEnd()
+    else if (request.destroyed) this.onClose()
+  }
+
+  /** The next part, once it is there; undefined at the end of the body. */
+  async take(): Promise<Part | undefined> {
+    for (;;) {
+      if (this.end !== undefined && 'error' in this.end) throw this.end.error
+      const part = this.waiting.shift()
+      if (part !== undefined) {
+        this.current = part.stream
+        this.settle()
+        return part
+      }
+      if (this.end !== undefined) return undefined
+      await new Promise<void>((resolve) => {
+        this.wake = resolve
+      })
+    }
+  }
+
+  /** Takes its hands off the request. */
+  close(): void {
+    this.finish({})
+    this.drop(undefined)
+  }
+
+  private readonly onData = (chunk: Buffer): void => {
+    try {
+      this.parser.write(chunk)
+      this.settle()
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  private readonly onEnd = (): void => {
+    this.parser.end()
+  }
+
+  private readonly onClose = (): void => {
+    if (!this.request.readableEnded) this.fail(new Error('the connection was closed'))
+  }
+
+  private readonly onAbort = (): void => {
+    this.finish({ error: this.signal.reason })
+    this.drop(this.signal.reason)
+  }
+
+  private readonly fail = (error: unknown): void => {
+    const reason = error instanceof Error ? error.message : String(error)
+    const failure = new BadRequestError(`the upload could not be read: ${reason}`, { cause: error })
+    this.finish({ error: failure })
+    this.drop(failure)
+  }
+
+  /** Reads on when everything handed out was taken and the parser has room. */
+  private readonly settle = (): void => {
+    if (this.end !== undefined || this.request.readableEnded) return
+    if (this.waiting.length > 0 || this.parser.writableNeedDrain) this.request.pause()
+    else this.request.resume()
+  }
+
+  private finish(end: { readonly error?: unknown }): void {
+    if (this.end !== undefined) return
+    this.end = end
+    const { request } = this
+    request.off('data', this.onData)
+    request.off('end', this.onEnd)
+    request.off('error', this.fail)
+    request.off('close', this.onClose)
+    this.signal.removeEventListener('abort', this.onAbort)
+    this.wake?.()
+  }
+
+  /** Ends the part being read, and those that wait. */
+  private drop(reason: unknown): void {
+    const error = reason === undefined || reason instanceof Error ? reason : new Error(String(reason))
+    this.current?.destroy(error)
+    for (const { stream } of this.waiting.splice(0)) stream.destroy(error)
   }
 }

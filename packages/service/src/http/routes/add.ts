@@ -1,19 +1,15 @@
 /**
  * `/add`: imports an upload while it arrives and answers while it is read. With `stream-channels` the status is sent before the
  * content is seen, so that a failure stands in the trailer; without, the answer is one array, or an error with its status.
+ *
+ * IPFS Cluster closes the connection after each answer. Here it stays: to close it while a client still sends would reset it, and the
+ * client would see a broken connection instead of the reason.
  */
 
-import {
-  type AddedOutput,
-  BadRequestError,
-  encodeJson,
-  encodeLine,
-  routes,
-  streamErrorTrailer
-} from '@quorate/client/api'
+import { type AddedOutput, BadRequestError, encodeJson, encodeLine, routes } from '@quorate/client/api'
 import type { ClusterPeer } from '../../ports.ts'
-import { answerFailure, headersOf, type RouteServer } from '../route-server.ts'
-import { LineWriter } from '../stream-answer.ts'
+import { headersOf, type RouteServer } from '../route-server.ts'
+import { LineWriter, trailerHeader } from '../stream-answer.ts'
 import { isMultipart, readUpload } from '../upload.ts'
 
 export function addRoute(server: RouteServer, peer: ClusterPeer): void {
@@ -25,39 +21,31 @@ export function addRoute(server: RouteServer, peer: ClusterPeer): void {
       )
     }
     const response = reply.raw
-    const headers = {
-      ...headersOf(reply),
-      'Content-Type': 'application/json',
-      'Cache-Control': 'no-cache',
-      Connection: 'close'
-    }
     const { codec, arrayCodec } = routes.add.answer
+    reply.headers({ 'Content-Type': 'application/json', 'Cache-Control': 'no-cache' })
     const outputs = peer.add(readUpload(request.raw, signal), query, { signal })
-
-    if (query.streamChannels) {
-      response.writeHead(200, { ...headers, 'X-Chunked-Output': '1', Trailer: streamErrorTrailer })
-      response.flushHeaders()
-      const lines = new LineWriter(response, signal)
-      let failure = ''
-      try {
-        for await (const output of outputs) await lines.write(encodeLine(codec, output))
-      } catch (error) {
-        failure = error instanceof Error ? error.message : String(error)
-      }
-      lines.end(failure)
-    } else {
-      const all: AddedOutput[] = []
-      try {
+    try {
+      if (query.streamChannels) {
+        response.writeHead(200, { ...headersOf(reply), 'X-Chunked-Output': '1', ...trailerHeader(response) })
+        response.flushHeaders()
+        const lines = new LineWriter(response, signal)
+        let failed: { readonly error: unknown } | undefined
+        try {
+          for await (const output of outputs) await lines.write(encodeLine(codec, output))
+        } catch (error) {
+          failed = { error }
+          server.report(request, error)
+        }
+        lines.end(failed)
+      } else {
+        const all: AddedOutput[] = []
         for await (const output of outputs) all.push(output)
-      } catch (error) {
-        for (const [name, value] of Object.entries(headers)) reply.header(name, value)
-        answerFailure(reply, error)
-        return
+        response.writeHead(200, headersOf(reply))
+        response.end(`${encodeJson(arrayCodec.encode(all))}\n`)
       }
-      response.writeHead(200, headers)
-      response.end(`${encodeJson(arrayCodec.encode(all))}\n`)
+    } finally {
+      // What is left of a body that was not read to its end would block the client in its writing.
+      request.raw.resume()
     }
-    // What is left of a body that was not read to its end would block the client in its writing.
-    request.raw.resume()
   })
 }

@@ -29,7 +29,8 @@ export function ipfsRoutes(server: RouteServer, peer: ClusterPeer): void {
       response.writeHead(200, {
         ...headersOf(reply),
         'Content-Type': 'application/octet-stream',
-        'X-Ipfs-Path': params.path
+        // As the client wrote it, since names hold characters that a header does not take.
+        'X-Ipfs-Path': params.path.split('/').map(encodeURIComponent).join('/')
       })
       while (step.done !== true) {
         if (!response.write(step.value)) await once(response, 'drain', { signal })
