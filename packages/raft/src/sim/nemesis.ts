@@ -91,14 +91,14 @@ export class Nemesis {
   act(fault: number, slot: number): void {
     if (this.#stopped) return
     if (fault === Fault.churnAtOnce) {
-      this.#askForChange(this.#nodes[slot] as SimNode, this.#churnAtOnce)
+      this.#askForChange(this.#nodes[slot] as SimNode, this.#churnAtOnce, this.#churnAtOnce.below(4) > 0)
       return
     }
     const prng = this.#prngs[fault] as Prng
     if (fault === Fault.crash) this.#crashSome(prng)
     else if (fault === Fault.pause) this.#pause(prng.pick(this.#nodes), prng)
     else if (fault === Fault.partition) this.#partition(prng)
-    else if (fault === Fault.churn) this.#askForChange(this.#whomToAsk(prng), prng)
+    else if (fault === Fault.churn) this.#askForChange(this.#whomToAsk(prng), prng, false)
     else this.#transfer(prng)
     this.#scheduleNext(fault)
   }
@@ -112,7 +112,7 @@ export class Nemesis {
     }
     this.#maybeStrike(slot)
     if (stage !== 'leads' || !this.#churnAtOnce.chance(this.#profile.nemesis.churnAtElection)) return
-    const delayUs = 1 + this.#churnAtOnce.exponential(this.#hopUs / 2)
+    const delayUs = 1 + this.#churnAtOnce.below(1 + this.#churnAtOnce.pick([0, 0, 1]) * this.#hopUs)
     this.#world.schedule(delayUs, EventKind.nemesis, slot, Fault.churnAtOnce, 0, undefined)
   }
 
@@ -309,9 +309,10 @@ export class Nemesis {
     return found === undefined || prng.below(8) === 0 ? prng.pick(this.#nodes) : found
   }
 
-  #askForChange(node: SimNode, prng: Prng): void {
+  /** @param oneVoter - a change of exactly one voter, which needs no joint configuration */
+  #askForChange(node: SimNode, prng: Prng, oneVoter: boolean): void {
     if (node.core === undefined) return
-    const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng)
+    const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng, oneVoter)
     this.stats.changes++
     this.#history.note(this.#world.nowUs, TraceCode.change, node.slot, 0, 0, JSON.stringify(target))
     node.changeMembers(target.voters, target.learners, () => {})
@@ -319,13 +320,13 @@ export class Nemesis {
   }
 
   /** A legal membership, most often one step away from the present one, sometimes anything. */
-  #drawMembers(config: ClusterConfig, prng: Prng): { voters: NodeId[]; learners: NodeId[] } {
+  #drawMembers(config: ClusterConfig, prng: Prng, oneVoter: boolean): { voters: NodeId[]; learners: NodeId[] } {
     const all = this.#nodes.map((node) => node.id)
     const voters = config.voters.slice()
     let learners = config.learners.slice()
     const outside = all.filter((id) => !voters.includes(id) && !learners.includes(id))
     const leave = (id: NodeId): void => void voters.splice(voters.indexOf(id), 1)
-    const move = prng.below(10)
+    const move = oneVoter ? prng.pick([2, 3]) : prng.below(10)
     if (move === 0 && outside.length > 0) learners.push(prng.pick(outside))
     else if (move === 1 && learners.length > 0) voters.push(...learners.splice(prng.below(learners.length), 1))
     else if ((move === 2 || move === 8) && outside.length > 0) voters.push(prng.pick(outside))
