@@ -23,7 +23,7 @@ import type { NodeId } from './types.ts'
  * learner never campaigns (T27), nor does a node with an empty configuration, one whose log is about to be replaced by a
  * snapshot, or one whose disk hangs (T24).
  */
-export function mayCampaign(s: CoreState): boolean {
+function mayCampaign(s: CoreState): boolean {
   if (s.installing !== undefined || s.diskStalled) return false
   const { config } = s.log.config
   if (config.voters.length === 0) return false

@@ -6,7 +6,7 @@
 import type { CoreState } from './state.ts'
 
 /** An invariant does not hold. Never leaves the core: `step` answers `halt` with its message. */
-export class BrokenInvariant extends Error {
+class BrokenInvariant extends Error {
   static override readonly name = 'BrokenInvariant'
   override readonly name = 'BrokenInvariant'
 }

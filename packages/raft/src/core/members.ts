@@ -23,11 +23,6 @@ export function isVoter(config: ClusterConfig, id: NodeId): boolean {
   return config.voters.includes(id) || config.outgoing.includes(id)
 }
 
-/** Whether `id` is to be sent the log. */
-export function isMember(config: ClusterConfig, id: NodeId): boolean {
-  return isVoter(config, id) || config.learners.includes(id)
-}
-
 /** All nodes that are to be sent the log, each once, in a stable order. */
 export function membersOf(config: ClusterConfig): NodeId[] {
   return [...new Set([...config.voters, ...config.outgoing, ...config.learners])].sort(byCodeUnits)

@@ -99,15 +99,10 @@ export function settleMembership(s: CoreState, leading: Leading): void {
   }
 }
 
-/** Whether this leader has to go, the change that removes it being committed. */
-export function isRemoved(s: CoreState): boolean {
-  const { index, config } = s.log.config
-  return index <= s.log.commitIndex && !isVoter(config, s.id)
-}
-
-/** A removed leader goes, after `flushPeers` has told the others what is committed (T32). */
+/** A leader that the committed configuration does not name goes, after `flushPeers` has told the others what is committed (T32). */
 export function leaveIfRemoved(s: CoreState, leading: Leading): void {
-  if (isRemoved(s)) stepDownInFavour(s, leading)
+  const { index, config } = s.log.config
+  if (index <= s.log.commitIndex && !isVoter(config, s.id)) stepDownInFavour(s, leading)
 }
 
 /** Forgets removed peers that had time to learn of it. */

@@ -75,7 +75,7 @@ function sendAppend(s: CoreState, leading: Leading, peer: Progress, entries: rea
 }
 
 /** Tells one peer that this leader is alive; also asks it where it stands, since `prev` is checked (T11). */
-export function sendHeartbeat(s: CoreState, leading: Leading, peer: Progress): void {
+function sendHeartbeat(s: CoreState, leading: Leading, peer: Progress): void {
   if (peer.state === 'snapshot' && peer.snapshot !== undefined) {
     const base = peer.snapshot
     s.send(peer.id, { type: 'install-snapshot-request', term: s.term, base, readPosition: leading.readPosition })
@@ -86,7 +86,7 @@ export function sendHeartbeat(s: CoreState, leading: Leading, peer: Progress): v
 }
 
 /** A heartbeat to every peer, whatever was sent before: the round that reads wait for. */
-export function broadcastHeartbeat(s: CoreState, leading: Leading): void {
+function broadcastHeartbeat(s: CoreState, leading: Leading): void {
   leading.roundPosition = leading.readPosition
   for (const peer of leading.peers.values()) sendHeartbeat(s, leading, peer)
 }
