@@ -114,9 +114,10 @@ class Endpoint implements RpcEndpoint {
   readonly #init: RpcInit
   readonly #limits: RpcLimits
   readonly #handlers = new Map<string, RpcHandler>()
-  /** Streams that we opened, or are opening, by peer. */
+  /** Streams that we opened, or are opening, by peer; one that is closed is replaced at the next call. */
   readonly #clients = new Map<string, Promise<RpcClient>>()
-  readonly #open = new Set<RpcClient>()
+  /** Streams that we opened and that stand. */
+  readonly #standing = new Set<RpcClient>()
   readonly #servers = new Set<RpcServer>()
   /** Calls that are being answered, by peer; a peer without any is not in it. */
   readonly #serving = new Map<string, number>()
@@ -143,7 +144,7 @@ class Endpoint implements RpcEndpoint {
     this.#stopped.abort(new Error('the endpoint is stopped'))
     clearInterval(this.#sweep)
     if (this.#started) await this.#init.libp2p.unhandle(this.#init.protocol)
-    await Promise.all([...this.#open, ...this.#servers].map((end) => end.close()))
+    await Promise.all([...this.#standing, ...this.#servers].map((end) => end.close()))
   }
 
   handle(method: string, handler: RpcHandler): void {
@@ -153,6 +154,7 @@ class Endpoint implements RpcEndpoint {
 
   async call(peer: string, method: string, request: Uint8Array, options: RpcCallOptions = {}): Promise<Uint8Array> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const deadlineMs = performance.now() + timeoutMs
     const client = await this.#client(peer, method, timeoutMs, options.signal)
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>()
     const items: Uint8Array[] = []
@@ -176,7 +178,8 @@ class Endpoint implements RpcEndpoint {
         else resolve(items.length === 1 ? items[0]! : Buffer.concat(items))
       }
     })
-    const timer = setTimeout(() => fail(new RpcTimeoutError(peer, method, timeoutMs)), timeoutMs)
+    const onTimeout = () => fail(new RpcTimeoutError(peer, method, timeoutMs))
+    const timer = setTimeout(onTimeout, deadlineMs - performance.now())
     const onAbort = () => fail(asError(options.signal?.reason))
     if (options.signal?.aborted) onAbort()
     options.signal?.addEventListener('abort', onAbort, { once: true })
@@ -226,21 +229,27 @@ class Endpoint implements RpcEndpoint {
     const { peer, address } = parseTarget(target)
     if (this.#stopped.signal.aborted)
       throw new RpcUnreachableError('stopped', peer, `Cannot call ${method}: this end is stopped`)
-    let opening = this.#clients.get(peer)
-    if (opening === undefined) {
-      opening = this.#dial(peer, address)
-      this.#clients.set(peer, opening)
-      opening.catch(() => this.#clients.delete(peer))
+    // A stream that was found may have closed meanwhile; then one more is opened.
+    for (let tries = 0; tries < 2; tries++) {
+      const opening = this.#clients.get(peer) ?? this.#open(peer, address)
+      // The dial is shared with other callers, so this caller's patience must not end it.
+      const client = await raceAbort(opening, signal, timeoutMs, () => new RpcTimeoutError(peer, method, timeoutMs))
+      if (!client.closed) return client
+      this.#forget(peer, opening)
     }
-    // The dial is shared with other callers, so this caller's patience must not end it.
-    const client = await raceAbort(opening, signal, timeoutMs, () => new RpcTimeoutError(peer, method, timeoutMs))
-    if (client.closed)
-      throw new RpcUnreachableError(
-        'dial-failed',
-        peer,
-        `The stream to peer ${peer} was closed as ${method} was to be called`
-      )
-    return client
+    const message = `The stream to peer ${peer} was closed as ${method} was to be called`
+    throw new RpcUnreachableError('dial-failed', peer, message)
+  }
+
+  #open(peer: string, address: Multiaddr): Promise<RpcClient> {
+    const opening = this.#dial(peer, address)
+    this.#clients.set(peer, opening)
+    opening.catch(() => this.#forget(peer, opening))
+    return opening
+  }
+
+  #forget(peer: string, opening: Promise<RpcClient>): void {
+    if (this.#clients.get(peer) === opening) this.#clients.delete(peer)
   }
 
   async #dial(peer: string, address: Multiaddr): Promise<RpcClient> {
@@ -253,18 +262,16 @@ class Endpoint implements RpcEndpoint {
       const message = `Cannot open a stream to peer ${peer}: ${asError(error).message}`
       throw new RpcUnreachableError('dial-failed', peer, message, { cause: error })
     }
-    const client: RpcClient = new RpcClient(stream, peer, this.#limits, () => {
-      this.#open.delete(client)
-      this.#clients.delete(peer)
-    })
-    this.#open.add(client)
+    const client: RpcClient = new RpcClient(stream, peer, this.#limits, () => this.#standing.delete(client))
+    if (this.#stopped.signal.aborted) void client.close()
+    this.#standing.add(client)
     this.#sweep ??= setInterval(() => this.#closeIdle(), this.#limits.idleMs / 2).unref()
     return client
   }
 
   #closeIdle(): void {
     const nowMs = performance.now()
-    for (const client of this.#open) {
+    for (const client of this.#standing) {
       if (client.idleMs(nowMs) < this.#limits.idleMs) continue
       // Not to be found any more from here on, so that no call begins on a stream that closes.
       this.#clients.delete(client.peer)

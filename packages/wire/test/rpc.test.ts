@@ -195,6 +195,17 @@ describe('RpcEndpoint', () => {
     assert.equal((await p.caller.call(p.b.id, 'echo', new Uint8Array(2))).length, 2)
   })
 
+  it('goes on after the stream was lost between two calls', async () => {
+    await using p = await pair()
+    p.server.handle('echo', async (request) => request)
+    for (let i = 1; i <= 5; i++) {
+      assert.equal((await p.caller.call(p.b.id, 'echo', new Uint8Array(i))).length, i)
+      for (const connection of p.a.libp2p.getConnections()) {
+        for (const stream of connection.streams) if (stream.protocol === PROTOCOL) stream.abort(new Error('lost'))
+      }
+    }
+  })
+
   it('ends the stream of a peer that breaks the protocol, without harm', async () => {
     await using p = await pair()
     p.server.handle('echo', async (request) => request)

@@ -34,7 +34,7 @@ const Kind = {
 const outcomes = ['fetching', 'installed', 'failed'] as const
 
 /** Bytes of an AppendEntries besides its records. */
-export const APPEND_OVERHEAD_BYTES = 1 + 6 + 6 + 6 + 4 + 6 + 6
+const APPEND_OVERHEAD_BYTES = 1 + 6 + 6 + 6 + 4 + 6 + 6
 
 /**
  * Encodes a message.
