@@ -19,15 +19,21 @@ import type { NodeId } from './types.ts'
  * Whether this node may campaign at all.
  *
  * A voter that an uncommitted entry removes may hold the newest log and be the only one who can finish the change, so a voter of
- * the committed configuration may campaign too (T32); its own vote does not count then, since `quorum.ts` asks members only. A
- * learner never campaigns (T27), nor does a node with an empty configuration, one whose log is about to be replaced by a
+ * any configuration that may be the committed one may campaign too (T32): any from the commit index on, since a node that was
+ * restarted knows only that its commit index was at least so far. Its own vote does not count then, since `quorum.ts` asks
+ * members only. A learner never campaigns (T27), nor does a node with an empty configuration, one whose log is about to be replaced by a
  * snapshot, or one whose disk hangs (T24).
  */
 function mayCampaign(s: CoreState): boolean {
   if (s.installing !== undefined || s.diskStalled) return false
-  const { config } = s.log.config
-  if (config.voters.length === 0) return false
-  return isVoter(config, s.id) || isVoter(s.log.configAt(s.log.commitIndex).config, s.id)
+  const { log } = s
+  if (log.config.config.voters.length === 0) return false
+  let placed = log.config
+  while (!isVoter(placed.config, s.id)) {
+    if (placed.index <= log.commitIndex) return false
+    placed = log.configAt(placed.index - 1)
+  }
+  return true
 }
 
 /** Starts the timer of a node that was just made. The only voter has nobody to wait for. */
