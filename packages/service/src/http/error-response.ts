@@ -59,7 +59,7 @@ const MAX_TRAILER_CHARS = 2_000
 export function failureTrailer(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error)
   const line = text
-    .replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .replaceAll(/[^\x21-\x7e]+/g, ' ')
     .trim()
     .slice(0, MAX_TRAILER_CHARS)
   return line === '' ? errorCodes[codeOf(error)].message : line

@@ -75,8 +75,7 @@ async function* entriesOf(upload: Upload): AsyncGenerator<AddEntry> {
       yield {
         path: entryPath(part.filename),
         type: entryType(part.contentType),
-        // Whoever leaves in the middle of a part must not destroy it: the parser would wait for its end for ever.
-        content: { [Symbol.asyncIterator]: () => stream.iterator({ destroyOnReturn: false }) }
+        content: { [Symbol.asyncIterator]: () => upload.contentOf(stream) }
       }
       stream.resume()
     }
@@ -146,6 +145,16 @@ class Upload {
       await new Promise<void>((resolve) => {
         this.wake = resolve
       })
+    }
+  }
+
+  /** What breaks in the middle of a part is told in the words of the whole upload. */
+  async *contentOf(stream: Readable): AsyncGenerator<Uint8Array> {
+    try {
+      // Whoever leaves in the middle of a part must not destroy it: the parser would wait for its end for ever.
+      yield* stream.iterator({ destroyOnReturn: false })
+    } catch (error) {
+      throw this.end !== undefined && 'error' in this.end ? this.end.error : error
     }
   }
 
