@@ -87,6 +87,8 @@ export interface Listing {
 /**
  * Merges listings, each sorted by `compare`, into one. A peer whose listing fails is shown as `cluster_error`, with the reason, in
  * every item from then on.
+ *
+ * @throws the failure, once none of the listings is left: an end would say that there are no more items
  */
 export async function* mergeListings(
   listings: readonly Listing[],
@@ -97,7 +99,7 @@ export async function* mergeListings(
     label: listing.label,
     iterator: listing.infos[Symbol.asyncIterator](),
     next: undefined as PinInfo | undefined,
-    failure: undefined as string | undefined
+    failure: undefined as { readonly error: unknown } | undefined
   }))
   const advance = async (head: (typeof heads)[number]): Promise<void> => {
     try {
@@ -105,7 +107,7 @@ export async function* mergeListings(
       head.next = result.done === true ? undefined : result.value
     } catch (error) {
       head.next = undefined
-      head.failure = error instanceof Error ? error.message : String(error)
+      head.failure = { error }
     }
   }
   try {
@@ -114,12 +116,16 @@ export async function* mergeListings(
       let first: PinInfo | undefined
       for (const { next } of heads)
         if (next !== undefined && (first === undefined || compare(next.cid, first.cid) < 0)) first = next
-      if (first === undefined) return
+      if (first === undefined) {
+        const [head] = heads
+        if (head?.failure !== undefined && heads.every(({ failure }) => failure !== undefined)) throw head.failure.error
+        return
+      }
       const peerMap: Record<PeerIdString, PinInfoShort> = {}
       const taken: typeof heads = []
       for (const head of heads) {
         if (head.failure !== undefined)
-          peerMap[head.label.id] = synthesize(head.label, 'cluster_error', head.failure, now())
+          peerMap[head.label.id] = synthesize(head.label, 'cluster_error', messageOf(head.failure.error), now())
         else if (head.next?.cid === first.cid) {
           peerMap[head.label.id] = shortOf(head.next)
           taken.push(head)
@@ -132,3 +138,5 @@ export async function* mergeListings(
     await Promise.allSettled(heads.map((head) => head.iterator.return?.()))
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
