@@ -64,7 +64,7 @@ export class OperationStore {
   #count = 0
   #pinCount = 0
   #turn: Promise<unknown> = Promise.resolve()
-  /** The last that were filed in each lane, between MAX_RECENT and twice as many; some may be done by now. */
+  /** The last that were filed in each lane, newest last, at most twice MAX_RECENT; some may be done by now. */
   readonly #recent = new Map<Lane, string[]>()
   /** All keys of a lane are in [first, last]. */
   readonly #bounds = new Map<Lane, { first: string; last: string }>()
@@ -152,9 +152,7 @@ export class OperationStore {
     // Not earlier: `next` narrows the bounds to what it sees.
     for (const [lane, key] of filed) {
       this.#widen(lane, key)
-      const recent = this.#recent.get(lane) ?? []
-      recent.push(key.slice(key.lastIndexOf('/') + 1))
-      this.#recent.set(lane, recent.length < 2 * MAX_RECENT ? recent : recent.slice(-MAX_RECENT))
+      this.#remember(lane, key.slice(key.lastIndexOf('/') + 1))
     }
   }
 
@@ -186,8 +184,9 @@ export class OperationStore {
   }
 
   /**
-   * The newest in a lane, of those that came last in the life of this process; each is given once. Undefined does not mean that
-   * the lane is empty. From memory: LevelDB, asked for the end of a range, walks over all that was deleted there.
+   * The newest in a lane, of those that were the last at opening or came since; each is given once, unless it is given back.
+   * Undefined does not mean that the lane is empty. From memory: LevelDB, asked for the end of a range, walks over all that was
+   * deleted there.
    */
   async takeNewest(lane: Lane, skip: (id: string) => boolean): Promise<Scheduled | undefined> {
     const recent = this.#recent.get(lane)
@@ -197,6 +196,11 @@ export class OperationStore {
       if (operation !== undefined && laneOf(operation, this.#config) === lane) return { id, dueAtMs: operation.dueAtMs }
     }
     return undefined
+  }
+
+  /** What was taken could not be tried, and is as new as before. */
+  giveBack(id: string, operation: Operation): void {
+    this.#remember(laneOf(operation, this.#config), id)
   }
 
   /** Takes a key out of the schedule that no operation stands behind. To be called within `exclusive`. */
@@ -241,6 +245,7 @@ export class OperationStore {
         this.#count = count
         this.#pinCount = pinCount
         for (const lane of lanes) this.#bounds.set(lane, { first: `/s/${lane}/`, last: `/s/${lane}0` })
+        await this.#recall()
         return
       }
     }
@@ -255,6 +260,26 @@ export class OperationStore {
       }
     }
     await this.write(updates)
+    // They were filed in the order of their CIDs, which says nothing of their age.
+    await this.#recall()
+  }
+
+  /** Reads the newest of each lane, once: later it would cost what `takeNewest` avoids. */
+  async #recall(): Promise<void> {
+    for (const lane of lanes) {
+      const range = { gte: `/s/${lane}/`, lt: `/s/${lane}0`, reverse: true, limit: MAX_RECENT }
+      const keys = await this.#store.db.keys<string>(range).all()
+      this.#recent.set(
+        lane,
+        keys.reverse().map((key) => key.slice(key.lastIndexOf('/') + 1))
+      )
+    }
+  }
+
+  #remember(lane: Lane, id: string): void {
+    const recent = this.#recent.get(lane) ?? []
+    recent.push(id)
+    this.#recent.set(lane, recent.length < 2 * MAX_RECENT ? recent : recent.slice(-MAX_RECENT))
   }
 
   /** What the lanes depend on. */

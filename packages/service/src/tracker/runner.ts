@@ -339,6 +339,7 @@ export class Runner {
         return
       }
       if (run.ended === undefined && isUnavailable(failure)) {
+        store.giveBack(run.id, entry.operation)
         this.#ipfsDown(failure)
         return
       }

@@ -183,6 +183,21 @@ describe('content that nobody has', () => {
     assert.equal(peer.ipfs.mostAtOnce, 10)
   })
 
+  it('does not hold it up either after a restart, with an IPFS node that is only just starting', async (t) => {
+    const peer = await Peer.start(t)
+    for (let number = 0; number < 200; number++) peer.ipfs.hangs.add(peer.pin(number))
+    await peer.settle()
+    peer.ipfs.down = true
+    await peer.clock.advance(1)
+    const good = peer.pin(1000)
+    await peer.settle()
+    await peer.tracker.stop()
+    await peer.start()
+    peer.ipfs.down = false
+    await peer.clock.advance(11_250)
+    assert.equal(await peer.statusOf(good), 'pinned')
+  })
+
   it('waits the whole timeout when nobody else wants the place, and then says why and when it is tried again', async (t) => {
     const peer = await Peer.start(t, { retryDelayMs: 40_000 })
     const cid = testCid(1)
