@@ -43,7 +43,11 @@ export async function untilStatus(
   for (const daemon of daemons) {
     await until(
       `${daemon.name} has ${cid} ${wanted}`,
-      async () => (await localStatus(daemon, cid)).status === wanted,
+      async () => {
+        const { status, error } = await localStatus(daemon, cid)
+        if (status === wanted) return true
+        throw new Error(`it is ${status}${error === '' ? '' : `: ${error}`}`)
+      },
       timeoutMs
     )
   }
