@@ -116,7 +116,9 @@ class EmbeddedConnector implements IpfsConnector {
           this.#running = running
           resolve()
         } else if (message.type === 'failed') cause = message.error.message
-        else if (message.type !== 'stopped') caller.receive(message)
+        // Nothing is left to do in there, but timers of its libraries would keep the thread for another second.
+        else if (message.type === 'stopped') void worker.terminate()
+        else caller.receive(message)
       })
       worker.on('error', (error) => {
         cause = error.message

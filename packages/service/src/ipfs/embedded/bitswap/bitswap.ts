@@ -138,6 +138,8 @@ export class Bitswap {
     stream.addEventListener('message', (event) => {
       try {
         const chunk = event.data instanceof Uint8Array ? event.data : event.data.subarray()
+        const link = this.#peers.get(connection.remotePeer.toString())
+        if (link !== undefined) link.heardAtMs = performance.now()
         for (const frame of frames.push(chunk)) this.#onMessage(frame, connection.remotePeer)
       } catch (error) {
         this.#logger.debug(

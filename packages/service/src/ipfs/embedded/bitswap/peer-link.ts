@@ -33,6 +33,8 @@ export class PeerLink {
   readonly ledger: Ledger
   /** Blocks asked of the peer that have not come. */
   outstanding = 0
+  /** When anything came from it last, by `performance.now()`. */
+  heardAtMs = 0
   readonly #libp2p: Libp2p
   readonly #sending: Semaphore
   readonly #onLost: () => void

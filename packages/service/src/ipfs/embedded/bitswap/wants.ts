@@ -18,8 +18,10 @@ import type { PeerLink } from './peer-link.ts'
 export const TICK_MS = 100
 /** The session's own peers have this long before everybody is asked. */
 const ASK_ALL_AFTER_MS = 500
-/** A peer that was asked for a block and says nothing for so long is passed over for it. */
+/** A peer that was asked for a block and from which nothing at all comes for so long is passed over for it. */
 const SILENT_AFTER_MS = 5000
+/** So is one that sends other things, but not this block: the request was lost. A slow line needs long for those before it. */
+const LOST_AFTER_MS = 30_000
 /** Those who did not have the block are asked again. */
 const ASK_AGAIN_AFTER_MS = 10_000
 /** After so many refusals in a row a peer is no longer of the session. */
@@ -170,13 +172,15 @@ export class Wants {
     const nowMs = this.#init.nowMs()
     for (const want of this.#wants.values()) {
       if (want.holder !== undefined) {
-        if (nowMs - want.heldSinceMs < SILENT_AFTER_MS) continue
-        this.#miss(want, want.holder)
-        this.#unhold(want)
+        const silentMs = nowMs - Math.max(want.heldSinceMs, want.holder.heardAtMs)
+        if (silentMs >= SILENT_AFTER_MS || nowMs - want.heldSinceMs >= LOST_AFTER_MS) {
+          this.#miss(want, want.holder)
+          this.#unhold(want)
+        }
       }
       if (want.askedAllAtMs === undefined) {
         if (nowMs - want.sinceMs >= ASK_ALL_AFTER_MS) this.#askAll(want)
-      } else if (nowMs - want.askedAllAtMs >= ASK_AGAIN_AFTER_MS) {
+      } else if (want.holder === undefined && nowMs - want.askedAllAtMs >= ASK_AGAIN_AFTER_MS) {
         want.misses.clear()
         want.asked.clear()
         this.#askAll(want)
