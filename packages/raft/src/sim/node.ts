@@ -9,28 +9,26 @@
 import type { Message } from '../core/messages.ts'
 import type { Mutation } from '../core/mutations.ts'
 import { createRaftCore } from '../core/raft.ts'
-import { payloadOf } from '../core/record.ts'
-import {
-  type Checksum,
-  type CoreStatus,
-  type Effect,
-  type Entry,
-  EntryKind,
-  type Index,
-  type Input,
-  type LogBase,
-  type NodeId,
-  type RaftCore,
-  type RefusalReason,
-  type Term
+import type {
+  Checksum,
+  CoreStatus,
+  Effect,
+  Index,
+  Input,
+  LogBase,
+  NodeId,
+  RaftCore,
+  RefusalReason,
+  Term
 } from '../core/types.ts'
+import { SimApplier } from './applier.ts'
 import type { Disk, PersistEffect, SnapshotImage, StateImage } from './disk.ts'
 import { type History, messageDigest, TraceCode } from './history.ts'
 import type { Panel } from './judges/panel.ts'
 import type { NodeView } from './judges/view.ts'
 import { Violation } from './judges/violation.ts'
 import type { Network } from './network.ts'
-import { mix32, type Prng } from './prng.ts'
+import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
@@ -62,17 +60,6 @@ export type Outcome =
 
 export type Settle = (outcome: Outcome) => void
 
-interface PendingProposal {
-  readonly last: Index
-  readonly term: Term
-  readonly settle: Settle
-}
-
-interface PendingRead {
-  readonly index: Index
-  readonly settle: Settle
-}
-
 interface Fetch {
   readonly from: number
   readonly base: LogBase
@@ -90,8 +77,7 @@ export class SimNode {
   boot = 0
   paused = false
   core: RaftCore | undefined
-  /** The state machine, in memory. */
-  state: StateImage
+  readonly applier: SimApplier
   readonly #around: NodeSurroundings
   readonly #prng: Prng
   readonly #out: Effect[] = []
@@ -101,13 +87,7 @@ export class SimNode {
   /** The last term in which this node led and committed. */
   #committedInTerm: Term = 0
   #ticket = 0
-  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index; isRead: boolean }>()
-  #proposals: PendingProposal[] = []
-  #reads: PendingRead[] = []
-  readonly #applyQueue: Entry[] = []
-  #applying = 0
-  #flushing = false
-  #flushedIndex: Index = 0
+  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index }>()
   #snapshotting = false
   #fetch: Fetch | undefined
 
@@ -116,9 +96,9 @@ export class SimNode {
     this.id = view.id
     this.disk = disk
     this.view = view
-    this.state = this.disk.image.state
     this.#prng = prng
     this.#around = around
+    this.applier = new SimApplier(this, prng.fork('applier'), around)
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
   }
@@ -130,8 +110,7 @@ export class SimNode {
     this.boot++
     history.note(world.nowUs, TraceCode.start, this.slot, image.log.base.index, image.log.lastIndex, undefined)
     if (image.state.index < image.log.base.index) this.#recoverState()
-    this.state = image.state
-    this.#flushedIndex = image.state.index
+    this.applier.started()
     panel.started(this.view)
     this.core = createRaftCore(
       {
@@ -169,15 +148,10 @@ export class SimNode {
     this.#held = []
     this.disk.crash(this.#prng)
     network.processDied(this.slot)
-    this.#applyQueue.length = 0
-    this.#applying = 0
-    this.#flushing = false
     this.#snapshotting = false
     this.#fetch = undefined
-    const settles = [...this.#tickets.values(), ...this.#proposals, ...this.#reads]
+    const settles = [...this.#tickets.values(), ...this.applier.crashed()]
     this.#tickets.clear()
-    this.#proposals = []
-    this.#reads = []
     panel.crashed(this.view)
     for (const { settle } of settles) settle({ type: 'unknown' })
   }
@@ -210,7 +184,7 @@ export class SimNode {
   }
 
   read(settle: Settle): void {
-    this.#request(settle, (ticket) => ({ type: 'read', ticket }), true)
+    this.#request(settle, (ticket) => ({ type: 'read', ticket }))
   }
 
   changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void {
@@ -221,13 +195,13 @@ export class SimNode {
     this.#request(settle, (ticket) => ({ type: 'transfer', ticket, to }))
   }
 
-  #request(settle: Settle, make: (ticket: number) => Input, isRead = false): void {
+  #request(settle: Settle, make: (ticket: number) => Input): void {
     if (this.core === undefined) {
       settle({ type: 'unknown' })
       return
     }
     const ticket = ++this.#ticket
-    this.#tickets.set(ticket, { settle, knownAtStart: this.#around.panel.promises.known, isRead })
+    this.#tickets.set(ticket, { settle, knownAtStart: this.#around.panel.promises.known })
     this.#whenAwake(() => this.step(make(ticket)))
   }
 
@@ -277,18 +251,14 @@ export class SimNode {
 
   applyDone(boot: number): void {
     if (boot !== this.boot) return
-    this.#whenAwake(() => this.#finishApply())
+    this.#whenAwake(() => this.applier.finishApply())
   }
 
   flushDone(boot: number, flushed: StateImage): void {
     if (boot !== this.boot) return
     // The flush reaches the disk whether or not the process is awake to hear of it, unless a snapshot replaced the state meanwhile.
     if (flushed.index > this.disk.image.state.index) this.disk.image.state = flushed
-    this.#whenAwake(() => {
-      this.#flushing = false
-      this.step({ type: 'compactable', index: flushed.index })
-      this.#maybeFlush()
-    })
+    this.#whenAwake(() => this.applier.finishFlush(flushed.index))
   }
 
   snapshotDone(boot: number, snapshot: SnapshotImage): void {
@@ -325,21 +295,20 @@ export class SimNode {
   step(input: Input): void {
     const core = this.core
     if (core === undefined) return
-    const { panel, profile } = this.#around
+    const { panel } = this.#around
     const out = this.#out
     out.length = 0
     panel.steps(this.view)
     core.step(input, this.nowMs, out)
     // What a step appends is in force for what the same step sends, so the picture takes the log first.
-    const commitIndex = (): Index => core.status(this.nowMs).commitIndex
     for (let i = 0; i < out.length; i++) {
       const effect = out[i] as Effect
-      if (effect.type === 'persist') panel.persists(this.view, effect, commitIndex)
+      if (effect.type === 'persist') panel.persists(this.view, effect, () => core.status(this.nowMs).commitIndex)
     }
     for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
     panel.stepped(this.view)
     if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(this.nowMs))
-    if (this.#applyQueue.length > 0) this.#beginApply(profile)
+    this.applier.beginApply()
     this.#beginWrite()
   }
 
@@ -359,7 +328,7 @@ export class SimNode {
           this.#committedInTerm = this.view.hardState.term
           this.#around.onElection(this.slot, 'commits')
         }
-        for (const entry of effect.entries) this.#applyQueue.push(entry)
+        this.applier.enqueue(effect.entries)
         history.note(world.nowUs, TraceCode.apply, this.slot, this.view.handedToApply, effect.entries.length, undefined)
         return
       }
@@ -423,7 +392,7 @@ export class SimNode {
     switch (effect.type) {
       case 'proposed':
         history.note(world.nowUs, TraceCode.proposed, this.slot, effect.first, effect.last, undefined)
-        this.#proposals.push({ last: effect.last, term: effect.term, settle: request.settle })
+        this.applier.proposed(effect.last, effect.term, request.settle)
         return
       case 'refused':
         history.note(world.nowUs, TraceCode.refused, this.slot, effect.ticket, effect.reason.length, effect.reason)
@@ -432,8 +401,7 @@ export class SimNode {
       case 'read-ready':
         history.note(world.nowUs, TraceCode.readReady, this.slot, effect.index, request.knownAtStart, undefined)
         panel.promises.readReady(this.slot, effect.index, request.knownAtStart)
-        this.#reads.push({ index: effect.index, settle: request.settle })
-        this.#serveReads()
+        this.applier.readable(effect.index, request.settle)
         return
       case 'transferred':
         request.settle({ type: 'transferred' })
@@ -467,92 +435,11 @@ export class SimNode {
     } else if (write.type === 'install') {
       const { base, digest } = write.snapshot
       history.note(world.nowUs, TraceCode.install, this.slot, base.index, base.term, undefined)
-      this.#applyQueue.length = 0
-      this.state = { index: base.index, digest }
-      this.#flushedIndex = base.index
       panel.installed(this.view)
-      panel.stateStands(this.view, this.state)
-      this.#settleProposals(undefined)
+      this.applier.restored({ index: base.index, digest })
       this.step({ type: 'snapshot-installed', base })
-      this.#serveReads()
     }
     this.#beginWrite()
-  }
-
-  // ---- the state machine
-
-  #beginApply(profile: SwarmProfile): void {
-    if (this.#applying > 0) return
-    this.#applying = 1 + this.#prng.below(this.#applyQueue.length)
-    const delayUs = 1 + this.#prng.exponential(profile.node.meanApplyUs)
-    this.#around.world.schedule(delayUs, EventKind.applyDone, this.slot, this.boot, 0, undefined)
-  }
-
-  #finishApply(): void {
-    const { world, history, panel, profile } = this.#around
-    const batch = this.#applyQueue.splice(0, this.#applying)
-    this.#applying = 0
-    // A snapshot may have replaced the state while this batch was under way.
-    if (batch.length > 0) {
-      let { index, digest } = this.state
-      for (const entry of batch) {
-        index = entry.index
-        digest = mix32(digest ^ entry.index)
-        if (entry.kind === EntryKind.command) digest = mix32(digest ^ readU32(payloadOf(entry)))
-      }
-      this.state = { index, digest }
-      history.note(world.nowUs, TraceCode.applied, this.slot, index, digest, undefined)
-      panel.stateStands(this.view, this.state)
-      this.#settleProposals(batch)
-      this.#serveReads()
-      this.step({ type: 'applied', index })
-      this.#maybeFlush()
-    }
-    if (this.#applyQueue.length > 0) this.#beginApply(profile)
-  }
-
-  /** Answers the proposals that the state has reached. `batch`: what was applied last; undefined if the state jumped. */
-  #settleProposals(batch: readonly Entry[] | undefined): void {
-    const { panel, history, world } = this.#around
-    if (this.#proposals.length === 0) return
-    const waiting: PendingProposal[] = []
-    const reached: PendingProposal[] = []
-    for (const proposal of this.#proposals) (proposal.last <= this.state.index ? reached : waiting).push(proposal)
-    this.#proposals = waiting
-    for (const { last, term, settle } of reached) {
-      const entry = batch?.[last - (batch[0] as Entry).index]
-      if (entry === undefined) settle({ type: 'unknown' })
-      else if (entry.term !== term) settle({ type: 'lost' })
-      else {
-        history.note(world.nowUs, TraceCode.acknowledged, this.slot, last, term, undefined)
-        panel.promises.acknowledged(this.slot, last, entry.chain)
-        settle({ type: 'acknowledged', index: last, term })
-      }
-    }
-  }
-
-  #serveReads(): void {
-    if (this.#reads.length === 0) return
-    const { promises } = this.#around.panel
-    const waiting: PendingRead[] = []
-    for (const read of this.#reads) {
-      if (read.index > this.state.index) {
-        waiting.push(read)
-        continue
-      }
-      promises.readServed(this.state.index)
-      read.settle({ type: 'read', index: this.state.index })
-    }
-    this.#reads = waiting
-  }
-
-  #maybeFlush(): void {
-    const { world, profile } = this.#around
-    if (this.#flushing || this.state.index - this.#flushedIndex < profile.node.flushEveryEntries) return
-    this.#flushing = true
-    this.#flushedIndex = this.state.index
-    const delayUs = 1 + this.#prng.exponential(profile.disk.meanWriteUs)
-    world.schedule(delayUs, EventKind.flushDone, this.slot, this.boot, 0, this.state)
   }
 
   // ---- snapshots
@@ -565,9 +452,9 @@ export class SimNode {
     let snapshot: SnapshotImage | undefined = newest
     let delayUs = 1
     if (newest === undefined || newest.base.index < this.view.log.base.index) {
-      const base = this.core.baseAt(this.state.index)
+      const base = this.core.baseAt(this.applier.state.index)
       if (base === undefined) return
-      snapshot = { base, digest: this.state.digest }
+      snapshot = { base, digest: this.applier.state.digest }
       delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
     }
     if (snapshot === undefined) return
@@ -588,6 +475,3 @@ export class SimNode {
 }
 
 const tickInput: Input = { type: 'tick' }
-
-const readU32 = (bytes: Uint8Array): number =>
-  ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24)) >>> 0

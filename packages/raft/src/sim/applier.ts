@@ -1,0 +1,174 @@
+/**
+ * A node's state machine and the clients who wait for it: applies committed entries in batches, flushes the state, and answers proposals and
+ * reads once the state has come to them. The state is an index and a digest of every command in order, which is all that judges need.
+ *
+ * Called by `node.ts`, as the real driver calls its applier; everything takes time, and a crash forgets all but the last flush.
+ */
+
+import { payloadOf } from '../core/record.ts'
+import { type Entry, EntryKind, type Index, type Term } from '../core/types.ts'
+import type { StateImage } from './disk.ts'
+import { TraceCode } from './history.ts'
+import type { NodeSurroundings, Settle, SimNode } from './node.ts'
+import { mix32, type Prng } from './prng.ts'
+import { EventKind } from './world.ts'
+
+interface PendingProposal {
+  readonly last: Index
+  readonly term: Term
+  readonly settle: Settle
+}
+
+interface PendingRead {
+  readonly index: Index
+  readonly settle: Settle
+}
+
+const readU32 = (bytes: Uint8Array): number =>
+  ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24)) >>> 0
+
+export class SimApplier {
+  /** The state, in memory. */
+  state: StateImage
+  readonly #node: SimNode
+  readonly #prng: Prng
+  readonly #around: NodeSurroundings
+  readonly #queue: Entry[] = []
+  /** Entries of the batch under way; 0 if none is. */
+  #applying = 0
+  #flushing = false
+  #flushedIndex: Index = 0
+  #proposals: PendingProposal[] = []
+  #reads: PendingRead[] = []
+
+  constructor(node: SimNode, prng: Prng, around: NodeSurroundings) {
+    this.#node = node
+    this.#prng = prng
+    this.#around = around
+    this.state = node.disk.image.state
+  }
+
+  /** The node starts: the state is that of the last flush. */
+  started(): void {
+    this.state = this.#node.disk.image.state
+    this.#flushedIndex = this.state.index
+  }
+
+  /** The node died; answers those who wait in vain. */
+  crashed(): readonly { readonly settle: Settle }[] {
+    const waiting = [...this.#proposals, ...this.#reads]
+    this.#queue.length = 0
+    this.#applying = 0
+    this.#flushing = false
+    this.#proposals = []
+    this.#reads = []
+    return waiting
+  }
+
+  enqueue(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#queue.push(entry)
+  }
+
+  /** Begins the next batch if none is under way and something waits. */
+  beginApply(): void {
+    if (this.#applying > 0 || this.#queue.length === 0) return
+    this.#applying = 1 + this.#prng.below(this.#queue.length)
+    const delayUs = 1 + this.#prng.exponential(this.#around.profile.node.meanApplyUs)
+    this.#around.world.schedule(delayUs, EventKind.applyDone, this.#node.slot, this.#node.boot, 0, undefined)
+  }
+
+  finishApply(): void {
+    const { world, history, panel } = this.#around
+    const batch = this.#queue.splice(0, this.#applying)
+    this.#applying = 0
+    // A snapshot may have replaced the state, and emptied the queue, while this batch was under way.
+    if (batch.length > 0) {
+      let { index, digest } = this.state
+      for (const entry of batch) {
+        index = entry.index
+        digest = mix32(digest ^ entry.index)
+        if (entry.kind === EntryKind.command) digest = mix32(digest ^ readU32(payloadOf(entry)))
+      }
+      this.state = { index, digest }
+      history.note(world.nowUs, TraceCode.applied, this.#node.slot, index, digest, undefined)
+      panel.stateStands(this.#node.view, this.state)
+      this.#settleProposals(batch)
+      this.#serveReads()
+      this.#node.step({ type: 'applied', index })
+      this.#maybeFlush()
+    }
+    this.beginApply()
+  }
+
+  /** The state was replaced by a snapshot's, which is durable. */
+  restored(state: StateImage): void {
+    this.#queue.length = 0
+    this.state = state
+    this.#flushedIndex = state.index
+    this.#around.panel.stateStands(this.#node.view, state)
+    this.#settleProposals(undefined)
+    this.#serveReads()
+  }
+
+  /** A proposal stands in the log up to `last`: answered when the state is there. */
+  proposed(last: Index, term: Term, settle: Settle): void {
+    this.#proposals.push({ last, term, settle })
+  }
+
+  /** A read may be served from `index` on. */
+  readable(index: Index, settle: Settle): void {
+    this.#reads.push({ index, settle })
+    this.#serveReads()
+  }
+
+  /** @param batch - what was applied last; undefined if the state jumped */
+  #settleProposals(batch: readonly Entry[] | undefined): void {
+    const { panel, history, world } = this.#around
+    if (this.#proposals.length === 0) return
+    const waiting: PendingProposal[] = []
+    const reached: PendingProposal[] = []
+    for (const proposal of this.#proposals) (proposal.last <= this.state.index ? reached : waiting).push(proposal)
+    this.#proposals = waiting
+    const { slot } = this.#node
+    for (const { last, term, settle } of reached) {
+      const entry = batch?.[last - (batch[0] as Entry).index]
+      if (entry === undefined) settle({ type: 'unknown' })
+      else if (entry.term !== term) settle({ type: 'lost' })
+      else {
+        history.note(world.nowUs, TraceCode.acknowledged, slot, last, term, undefined)
+        panel.promises.acknowledged(slot, last, entry.chain)
+        settle({ type: 'acknowledged', index: last, term })
+      }
+    }
+  }
+
+  #serveReads(): void {
+    if (this.#reads.length === 0) return
+    const { promises } = this.#around.panel
+    const waiting: PendingRead[] = []
+    for (const read of this.#reads) {
+      if (read.index > this.state.index) {
+        waiting.push(read)
+        continue
+      }
+      promises.readServed(this.state.index)
+      read.settle({ type: 'read', index: this.state.index })
+    }
+    this.#reads = waiting
+  }
+
+  #maybeFlush(): void {
+    const { world, profile } = this.#around
+    if (this.#flushing || this.state.index - this.#flushedIndex < profile.node.flushEveryEntries) return
+    this.#flushing = true
+    this.#flushedIndex = this.state.index
+    const delayUs = 1 + this.#prng.exponential(profile.disk.meanWriteUs)
+    world.schedule(delayUs, EventKind.flushDone, this.#node.slot, this.#node.boot, 0, this.state)
+  }
+
+  finishFlush(index: Index): void {
+    this.#flushing = false
+    this.#node.step({ type: 'compactable', index })
+    this.#maybeFlush()
+  }
+}
