@@ -21,9 +21,9 @@ export interface TrackerConfig {
   readonly priorityPinMaxAgeMs: number
   /** Attempts after which a pin has no priority any more. @default 5 */
   readonly priorityPinMaxRetries: number
-  /** A pin that fetches nothing for so long has failed. @default 2 min */
+  /** A pin that fetches nothing for so long has failed; 0: never. @default 2 min */
   readonly pinTimeoutMs: number
-  /** An unpin that takes longer has failed. @default 3 h */
+  /** An unpin that takes longer has failed; 0: never. @default 3 h */
   readonly unpinTimeoutMs: number
   /** How often the pinset is compared with the IPFS node; also the longest delay between attempts. @default 12 min */
   readonly recoverIntervalMs: number

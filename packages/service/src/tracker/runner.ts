@@ -77,7 +77,12 @@ export class Runner {
 
   constructor(components: RunnerComponents, config: TrackerConfig) {
     this.#components = components
-    this.#config = config
+    const limit = (timeoutMs: number): number => (timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs)
+    this.#config = {
+      ...config,
+      pinTimeoutMs: limit(config.pinTimeoutMs),
+      unpinTimeoutMs: limit(config.unpinTimeoutMs)
+    }
   }
 
   /** Why the IPFS node cannot be asked; undefined while it can. */
@@ -279,7 +284,9 @@ export class Runner {
     }
     this.#runs.set(id, run)
     if (operation.kind === 'pin') this.#watch(run, this.#graceMs())
-    else run.cancelTimer = this.#components.clock.after(this.#config.unpinTimeoutMs, () => this.#end(run, 'timeout'))
+    else if (Number.isFinite(this.#config.unpinTimeoutMs)) {
+      run.cancelTimer = this.#components.clock.after(this.#config.unpinTimeoutMs, () => this.#end(run, 'timeout'))
+    }
     const ended = this.#attempt(run)
       .catch((error: unknown) =>
         this.#components.logger.error({ cid: run.operation.pin.cid, error }, 'cannot record an attempt')

@@ -216,6 +216,17 @@ describe('content that nobody has', () => {
     assert.equal(await peer.statusOf(cid), 'pinned')
   })
 
+  it('waits without end when pin_timeout is 0', async (t) => {
+    const peer = await Peer.start(t, { pinTimeoutMs: 0 })
+    const cid = testCid(1)
+    peer.ipfs.hangs.add(cid)
+    peer.pin(1)
+    await peer.settle()
+    await peer.clock.advance(100 * MINUTE)
+    assert.equal(await peer.statusOf(cid), 'pinning')
+    assert.equal(peer.ipfs.begun.length, 1)
+  })
+
   it('keeps a pin going for as long as it makes progress', async (t) => {
     const peer = await Peer.start(t, { concurrentPins: 1 })
     const slow = testCid(1)
