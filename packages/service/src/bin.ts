@@ -14,6 +14,7 @@ const exitCode = await main(
   async () => (await import('./daemon/run.ts')).runDaemon
 )
 
-process.exitCode = exitCode
-// The command is over and everything was closed. Should a handle have been left open all the same, the process must not wait for it.
-setTimeout(() => process.exit(exitCode), 1000).unref()
+// Everything of ours was closed in order. Timers of libraries may still be pending, and nobody should wait for them: only for what
+// was printed.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((resolve) => stream.write('', resolve))))
+process.exit(exitCode)
