@@ -54,14 +54,18 @@ export function judgeFailure(error: unknown): Verdict {
     case 'ConsensusUnavailableError':
     case 'NoLeaderError':
       return 'try-again'
-    case 'ProposalRefusedError':
-      return (error.name === 'RpcRemoteError' ? code : reason) === 'too-large' ? 'final' : 'try-again'
+    case 'ProposalRefusedError': {
+      const why = error.name === 'RpcRemoteError' ? code : reason
+      return why === 'too-large' || why === 'illegal-change' ? 'final' : 'try-again'
+    }
     case 'RpcUnreachableError':
       return code === 'dial-failed' ? 'try-again' : 'outcome-unknown'
     case 'RpcRefusedError':
       return code === 'too-large' ? 'final' : 'try-again'
     case 'RpcTimeoutError':
     case 'OutcomeUnknownError':
+    // Also of a write that is committed, and not applied here in time.
+    case 'ReadUnavailableError':
       return 'outcome-unknown'
     default:
       return 'final'
@@ -164,7 +168,8 @@ export class RaftConsensus implements Consensus {
         } catch (error) {
           const verdict = judgeFailure(error)
           if (verdict === 'final' && !signal.aborted) throw error
-          if (verdict === 'outcome-unknown') unknown = true
+          // A try that the deadline ended ends with the deadline's own error, whatever had become of it.
+          if (verdict !== 'try-again') unknown = true
           cause = error
         }
       }

@@ -3,6 +3,7 @@
  * its state holds all that was committed before. Used once by `compose.ts`, and by the API until then.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { PeerIdString } from '@quorate/client/api'
 import type { Raft } from '@quorate/raft'
 import { describeQuorum } from '../consensus/quorum-report.ts'
@@ -11,6 +12,8 @@ import type { AbortOptions, Logger } from '../ports.ts'
 import type { OpResult } from '../state/ops.ts'
 
 const CHECK_TIMEOUT_MS = 1_000
+/** After a check that failed: one that fails at once, as of a node that has stopped, must not keep the process from everything else. */
+const PAUSE_MS = 20
 /** How often a peer that waits says so. */
 const REPORT_INTERVAL_MS = 5_000
 
@@ -61,6 +64,7 @@ export class Readiness {
         }
       } catch {
         options.signal?.throwIfAborted()
+        await delay(PAUSE_MS, undefined, options).catch(() => options.signal?.throwIfAborted())
       }
       const now = performance.now()
       if (this.init.timeoutMs !== undefined && now - startedMs > this.init.timeoutMs) {
