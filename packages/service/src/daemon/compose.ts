@@ -18,6 +18,7 @@ import { QuorateClusterPeer } from '../cluster-peer.ts'
 import { folderLayout } from '../config/paths.ts'
 import type { IpfsConnectorSection, ServiceConfig } from '../config/schema.ts'
 import { raftTiming } from '../config/sections/consensus.ts'
+import { Expiry } from '../consensus/expiry.ts'
 import { Membership } from '../consensus/membership.ts'
 import { RaftConsensus } from '../consensus/raft-consensus.ts'
 import { RemovalWatch } from '../consensus/removal-watch.ts'
@@ -156,6 +157,13 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     network.setMembershipTest((peer) => consensus.peers().includes(peer) || init.knownPeers.includes(peer))
     membership.start()
     stops.push(() => membership.stop())
+
+    const expiry = new Expiry(
+      { raft, consensus, pinset: state, logger: logger('cluster') },
+      config.cluster.stateSyncIntervalMs
+    )
+    expiry.start()
+    stops.push(() => expiry.stop())
 
     const removalWatch = new RemovalWatch(
       { raft, rpc, logger: logger('cluster'), connected },
