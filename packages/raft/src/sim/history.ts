@@ -35,8 +35,7 @@ export const TraceCode = {
   install: 24,
   compact: 25,
   alarm: 26,
-  phase: 27,
-  flush: 28
+  phase: 27
 } as const
 export type TraceCode = (typeof TraceCode)[keyof typeof TraceCode]
 

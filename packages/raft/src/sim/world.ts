@@ -16,13 +16,12 @@ export const EventKind = {
   fetchDone: 7,
   resume: 8,
   restart: 9,
-  crash: 10,
-  nemesis: 11,
-  workload: 12,
-  peerHint: 13,
-  inspect: 14,
-  heal: 15,
-  strike: 16
+  nemesis: 10,
+  workload: 11,
+  peerHint: 12,
+  inspect: 13,
+  heal: 14,
+  strike: 15
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
