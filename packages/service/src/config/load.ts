@@ -247,6 +247,11 @@ function warnAboutMeaning({ cluster, api }: ServiceConfig, { warnings }: Finding
   if (cluster.secret === undefined) {
     warnings.push('cluster.secret is empty: anybody who reaches this peer can join its network')
   }
+  if (!cluster.disableRepinning) {
+    warnings.push(
+      'cluster.disable_repinning is false, and this version does not move pins when a peer fails: pin again to move them'
+    )
+  }
   if (api.pinsvcapi !== undefined) warnings.push('api.pinsvcapi: this version does not serve the Pinning Services API')
   if (api.ipfsproxy !== undefined) warnings.push('api.ipfsproxy: this version does not serve the IPFS proxy')
 }

@@ -64,7 +64,11 @@ export const clusterShape = {
   ),
   pinOnlyOnTrustedPeers: boolean(false, 'All members are trusted here.', { inert: true }),
   pinOnlyOnUntrustedPeers: boolean(false, 'All members are trusted here.', { inert: true }),
-  disableRepinning: boolean(true, 'Leave pins where they are when a peer that holds them fails or is removed.'),
+  disableRepinning: boolean(
+    true,
+    'Leave pins where they are when a peer that holds them fails or is removed. This version always does; pin again to move them.',
+    { inert: true }
+  ),
   followerMode: boolean(false, 'Refuse writes through this peer.', { omit: true }),
   peerstoreFile: requiredPath('peerstore', 'The file of addresses of other peers.', { omit: true }),
   peerAddresses: addresses(

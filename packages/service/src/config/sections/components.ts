@@ -7,14 +7,14 @@ import type { Values } from '../field.ts'
 import { address, boolean, choice, duration, fraction, integer, text, textMap, texts } from '../field-types.ts'
 
 export const statelessShape = {
-  maxPinQueueSize: integer(1_000_000, 'Most pins that wait for their turn on this peer.', { min: 1, omit: true }),
+  maxPinQueueSize: integer(1_000_000, 'The queue is on disk, and has no limit.', { min: 1, omit: true, inert: true }),
   concurrentPins: integer(10, 'How many pins this peer works on at a time.', { min: 1 }),
   priorityPinMaxAgeMs: duration('24h0m0s', 'Pins younger than this go before older ones.'),
   priorityPinMaxRetries: integer(5, 'Pins that failed more often than this give way to the others.', { min: 1 })
 } as const
 
 export const pubsubmonShape = {
-  checkIntervalMs: duration('15s', 'How often the metrics of the other peers are checked for expiry.')
+  checkIntervalMs: duration('15s', 'Expiry is checked whenever a metric is read.', { inert: true })
 } as const
 
 export const balancedShape = {

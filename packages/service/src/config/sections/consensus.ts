@@ -14,9 +14,9 @@ export const raftShape = {
     'Peer IDs of the first members, the same list on all of them; this peer is always among them. Read only while there is no consensus data.'
   ),
   waitForLeaderTimeoutMs: duration('15s', 'How long a start waits for a leader before it fails.'),
-  networkTimeoutMs: duration('10s', 'How long one exchange between two peers may take.'),
-  commitRetries: integer(1, 'How often a write that failed is tried again.', { min: 0 }),
-  commitRetryDelayMs: duration('200ms', 'The pause before such a retry.'),
+  networkTimeoutMs: duration('10s', 'Exchanges have time limits of their own.', { inert: true }),
+  commitRetries: integer(1, 'A write is tried again until `wait_for_leader_timeout`.', { min: 0, inert: true }),
+  commitRetryDelayMs: duration('200ms', 'The pauses between such tries grow by themselves.', { inert: true }),
   backupsRotate: integer(6, 'How many `raft.old.N` folders are kept; beyond that the oldest is removed.', {
     min: 1,
     zeroIsDefault: true

@@ -10,7 +10,7 @@ import { address, addresses, boolean, choice, duration, size } from '../field-ty
 const limits = {
   connectSwarmsDelayMs: duration(
     '30s',
-    'After the start, how long until this node is connected to the IPFS nodes of the other peers; `0s`: never.',
+    'After the start, how long until a Kubo node is connected to the IPFS nodes of the other peers; `0s`: at once. The embedded node is connected at once.',
     { zero: true }
   ),
   ipfsRequestTimeoutMs: duration('5m0s', 'How long a call of the IPFS node may take; `0s`: no limit.', { zero: true }),
