@@ -148,6 +148,11 @@ export class Daemon {
     return new Daemon(init, folder, id, swarmPort, apiPort)
   }
 
+  /** A peer in a folder that was made in another way. The folder goes with the peer. */
+  static ofFolder(name: string, folder: string, at: { id: string; swarmPort: number; apiPort: number }): Daemon {
+    return new Daemon({ name }, folder, at.id, at.swarmPort, at.apiPort)
+  }
+
   get address(): string {
     return `/ip4/127.0.0.1/tcp/${this.swarmPort}/p2p/${this.id}`
   }
