@@ -34,7 +34,6 @@ const addParameters = [
   'format',
   'cid-version',
   'raw-leaves',
-  'hidden',
   'wrap-with-directory',
   'progress',
   'stream-channels',
