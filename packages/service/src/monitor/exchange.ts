@@ -33,7 +33,7 @@ export class MetricsExchange implements Startable {
   private readonly components: ExchangeComponents
   private readonly id: PeerIdString
   private readonly stopping = new AbortController()
-  private readonly latest = new Map<string, PushedMetric>()
+  private readonly latest = new Map<string, { readonly metric: PushedMetric; readonly expireAtMs: number }>()
   private readonly told = new Set<PeerIdString>()
   private readonly loops: Promise<void>[] = []
 
@@ -66,7 +66,7 @@ export class MetricsExchange implements Startable {
         })
         const metrics = measured.map((metric) => ({ ...metric, ttlMs: informer.ttlMs }))
         for (const metric of metrics) {
-          this.latest.set(metric.name, metric)
+          this.latest.set(metric.name, { metric, expireAtMs: performance.now() + metric.ttlMs })
           this.components.put(this.id, metric)
         }
         this.pushToAll(metrics)
@@ -89,10 +89,21 @@ export class MetricsExchange implements Startable {
       for (const peer of members) {
         if (peer === this.id || !here.has(peer) || this.told.has(peer) || this.latest.size === 0) continue
         this.told.add(peer)
-        this.push(peer, [...this.latest.values()])
+        this.push(peer, this.believed())
       }
       await delay(NEWCOMER_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined)
     }
+  }
+
+  /** For as long as those believe it who were told when it was measured: what cannot be measured any more does not live on in newcomers. */
+  private believed(): PushedMetric[] {
+    const nowMs = performance.now()
+    const metrics: PushedMetric[] = []
+    for (const { metric, expireAtMs } of this.latest.values()) {
+      const ttlMs = Math.ceil(expireAtMs - nowMs)
+      if (ttlMs > 0) metrics.push({ ...metric, ttlMs })
+    }
+    return metrics
   }
 
   private pushToAll(metrics: PushedMetric[]): void {
