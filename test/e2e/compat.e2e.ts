@@ -131,9 +131,10 @@ describe('SIGTERM under load', () => {
     for (const daemon of daemons) daemon.start()
     for (const daemon of daemons) await daemon.ready()
     for (const daemon of daemons) {
-      await until(`${daemon.name} has every acknowledged pin`, async () =>
-        load.acknowledged.isSubsetOf(await allocationsOf(daemon))
-      )
+      await until(`${daemon.name} has every acknowledged pin`, async () => {
+        const found = await allocationsOf(daemon)
+        return [...load.acknowledged].every((cid) => found.has(cid))
+      })
     }
   })
 })
