@@ -49,6 +49,9 @@ import type {
 import type { PeerRpc } from './rpc/peer-rpc.ts'
 import { compareCids } from './state/cid-order.ts'
 
+/** A garbage collection looks at every pin before it removes the first block, and answers in batches. */
+const GC_SILENCE_MS = 60 * 60 * 1000
+
 /** Chooses the peers of a pin that does not go everywhere. */
 export type AllocatePin = (request: {
   readonly pin: Pin
@@ -233,7 +236,9 @@ export class QuorateClusterPeer implements ClusterPeer {
       let error = ''
       try {
         const removed =
-          id === this.id ? this.parts.connector.repoGc(call) : this.parts.rpc.stream(id, 'Ipfs.repoGc', null, call)
+          id === this.id
+            ? this.parts.connector.repoGc(call)
+            : this.parts.rpc.stream(id, 'Ipfs.repoGc', null, { ...call, timeoutMs: GC_SILENCE_MS })
         for await (const { cid } of removed) keys.push(cid)
       } catch (reason) {
         error = messageOf(reason)

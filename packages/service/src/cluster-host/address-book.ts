@@ -53,7 +53,9 @@ export class AddressBook {
   private readonly save: (addresses: readonly string[]) => Promise<void>
   private readonly stopping = new AbortController()
   private readonly keepers = new Set<Promise<void>>()
-  private saved = ''
+  /** What the file holds; undefined: it could not be written. */
+  private saved: string | undefined = ''
+  private saveFails = false
   private saving: Promise<void> = Promise.resolve()
 
   constructor(init: AddressBookInit) {
@@ -110,10 +112,20 @@ export class AddressBook {
     if (text === this.saved) return
     this.saved = text
     for (const member of others) await this.learn(member)
-    this.saving = this.saving
-      .then(() => this.save(lines))
-      .catch((error: unknown) => this.logger.error({ error: String(error) }, 'cannot write the peerstore file'))
+    this.saving = this.saving.then(() => this.write(lines))
     await this.saving
+  }
+
+  /** Never rejects: what could not be written is tried again with the next call of `setMembers`, and reported once. */
+  private async write(lines: readonly string[]): Promise<void> {
+    try {
+      await this.save(lines)
+      this.saveFails = false
+    } catch (error) {
+      this.saved = undefined
+      if (!this.saveFails) this.logger.error({ error: String(error) }, 'cannot write the peerstore file')
+      this.saveFails = true
+    }
   }
 
   /** What libp2p knows of one peer, as text with `/p2p/`. */
@@ -174,10 +186,10 @@ function closed(connection: Connection, signal: AbortSignal): Promise<void> {
   })
 }
 
-/** The innermost message of a failed dial: libp2p wraps one error per address. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors.length > 0) {
-    return [...new Set(error.errors.map(reasonOf))].join('; ')
-  }
-  return error instanceof Error ? error.message : String(error)
+/** The innermost messages of a failed dial: libp2p wraps one error per address. Each once. */
+export const reasonOf = (error: unknown): string => [...new Set(innermost(error))].join('; ')
+
+function innermost(error: unknown): string[] {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.flatMap(innermost)
+  return [error instanceof Error ? error.message : String(error)]
 }

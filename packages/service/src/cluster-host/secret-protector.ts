@@ -54,6 +54,8 @@ export interface SecretProtectorInit {
   readonly secret: Uint8Array | undefined
   /** Told of every connection that fails for this reason, on both sides. */
   readonly onMismatch: (error: SecretMismatchError) => void
+  /** The other side has this long to greet, and to agree on keys. @default 5000 */
+  readonly greetingTimeoutMs?: number
 }
 
 /** The key file that `@libp2p/pnet` reads. */
@@ -81,7 +83,7 @@ export function secretProtector(init: SecretProtectorInit): () => ConnectionProt
     const inner = init.secret === undefined ? undefined : preSharedKey({ psk: keyFile(init.secret) })()
     return {
       async protect(connection: MessageStream, options?: AbortOptions): Promise<MessageStream> {
-        const timeout = AbortSignal.timeout(GREETING_TIMEOUT_MS)
+        const timeout = AbortSignal.timeout(init.greetingTimeoutMs ?? GREETING_TIMEOUT_MS)
         const signal = options?.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
         const nonce = randomBytes(NONCE_BYTES)
         const bytes = byteStream(connection)
