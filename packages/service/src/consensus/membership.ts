@@ -180,7 +180,8 @@ export class Membership {
     if (this.promoting || status.role !== 'leader' || status.config.outgoing.length > 0) return
     const ready = status.peers.find(
       (peer) =>
-        !peer.voter &&
+        // Peers that leave are still told of it, and are no learners any more.
+        status.config.learners.includes(peer.id) &&
         peer.state === 'replicate' &&
         status.lastIndex - peer.matchIndex < PROMOTION_LAG_ENTRIES &&
         peer.lastContactAgoMs < PROMOTION_CONTACT_MS

@@ -117,6 +117,13 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       }
     )
 
+    // Beside what follows, since it takes the longest. A node that does not start is no reason to withhold the peer: it is tried again,
+    // and the tracker waits for it.
+    const connecting = connector.start().catch((error: unknown) => {
+      logger('ipfs').error({ error: String(error) }, 'the IPFS node did not start, it will be tried again')
+    })
+    stops.push(() => connector.stop())
+
     // Consensus.
     const dataFolder = config.consensus.raft.dataFolder
     const raft = await openRaft<OpResult>(
@@ -243,16 +250,11 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       await api.start()
       stops.push(() => api.stop())
     }
-    const starting = connector.start()
-    // An IPFS node that is not there yet is no reason to withhold the peer: the tracker waits for it.
-    starting.catch((error: unknown) =>
-      logger('ipfs').error({ error: String(error) }, 'the IPFS node did not start, it will be tried again')
-    )
-    stops.push(() => connector.stop())
     onChange = (change) => tracker.onChange(change)
+    await connecting
     await tracker.start()
     stops.push(() => tracker.stop())
-    ipfs.start()
+    await ipfs.start(() => exchange.refresh('ping'))
     stops.push(() => ipfs.stop())
     await exchange.start()
     stops.push(() => exchange.stop())

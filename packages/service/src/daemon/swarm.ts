@@ -12,6 +12,8 @@ const SETTLE_MS = 50
 const ASK_FIRST_MS = 200
 const ASK_INTERVAL_MS = 15_000
 const ASK_TIMEOUT_MS = 10_000
+/** A node that takes longer to say who it is does not hold up the start of the peer. */
+const FIRST_ANSWER_MS = 1_000
 
 export interface SwarmKeeperComponents {
   readonly connector: IpfsConnector
@@ -24,6 +26,8 @@ export class SwarmKeeper {
   private readonly addresses = new Map<PeerIdString, readonly MultiaddrString[]>()
   private readonly stopping = new AbortController()
   private lastId: IpfsId | undefined
+  /** Told when the own node's ID or addresses are other than before. */
+  private onId: () => void = () => undefined
   private connecting: NodeJS.Timeout | undefined
   private asking: NodeJS.Timeout | undefined
   private startedMs = 0
@@ -39,9 +43,14 @@ export class SwarmKeeper {
     return this.lastId
   }
 
-  start(): void {
+  /**
+   * Asks the own node who it is, and goes on asking.
+   * @param onId - told when its answer is another than before
+   */
+  async start(onId: () => void): Promise<void> {
     this.startedMs = performance.now()
-    void this.ask()
+    await this.ask(FIRST_ANSWER_MS)
+    this.onId = onId
   }
 
   stop(): void {
@@ -66,21 +75,28 @@ export class SwarmKeeper {
     } catch (error) {
       if (!this.stopping.signal.aborted) {
         this.parts.logger.debug({ error: String(error) }, 'cannot connect the IPFS nodes of the members yet')
+        // Addresses may have changed meanwhile: one timer for both.
+        clearTimeout(this.connecting)
         this.connecting = setTimeout(() => void this.connect(), ASK_INTERVAL_MS)
         this.connecting.unref()
       }
     }
   }
 
-  private async ask(): Promise<void> {
-    const signal = AbortSignal.any([this.stopping.signal, AbortSignal.timeout(ASK_TIMEOUT_MS)])
+  private async ask(timeoutMs: number): Promise<void> {
+    const signal = AbortSignal.any([this.stopping.signal, AbortSignal.timeout(timeoutMs)])
     try {
+      const before = this.lastId
       this.lastId = await this.parts.connector.id({ signal })
+      if (before?.id !== this.lastId.id || before?.addresses.join() !== this.lastId.addresses.join()) this.onId()
     } catch (error) {
       this.parts.logger.debug({ error: String(error) }, 'the IPFS node does not say who it is')
     }
     if (this.stopping.signal.aborted) return
-    this.asking = setTimeout(() => void this.ask(), this.lastId?.id === undefined ? ASK_FIRST_MS : ASK_INTERVAL_MS)
+    this.asking = setTimeout(
+      () => void this.ask(ASK_TIMEOUT_MS),
+      this.lastId?.id === undefined ? ASK_FIRST_MS : ASK_INTERVAL_MS
+    )
     this.asking.unref()
   }
 }

@@ -35,6 +35,8 @@ export class MetricsExchange implements Startable {
   private readonly stopping = new AbortController()
   private readonly latest = new Map<string, { readonly metric: PushedMetric; readonly expireAtMs: number }>()
   private readonly told = new Set<PeerIdString>()
+  /** Of each informer that waits for its time. */
+  private readonly waiting = new Map<string, AbortController>()
   private readonly loops: Promise<void>[] = []
 
   constructor(components: ExchangeComponents, id: PeerIdString) {
@@ -56,6 +58,11 @@ export class MetricsExchange implements Startable {
     await Promise.allSettled(this.loops)
   }
 
+  /** Measures with this informer at once, and tells everybody: what it says has changed. */
+  refresh(informer: string): void {
+    this.waiting.get(informer)?.abort()
+  }
+
   private async measureLoop(informer: Informer): Promise<void> {
     const { signal } = this.stopping
     while (!signal.aborted) {
@@ -75,7 +82,12 @@ export class MetricsExchange implements Startable {
         if (!signal.aborted)
           this.components.logger.debug({ informer: informer.name, error: String(error) }, 'an informer cannot measure')
       }
-      await delay(informer.ttlMs / (failed ? 4 : 2), undefined, { signal, ref: false }).catch(() => undefined)
+      const woken = new AbortController()
+      this.waiting.set(informer.name, woken)
+      await delay(informer.ttlMs / (failed ? 4 : 2), undefined, {
+        signal: AbortSignal.any([signal, woken.signal]),
+        ref: false
+      }).catch(() => undefined)
     }
   }
 
