@@ -92,7 +92,9 @@ export class HttpApi implements Startable {
     }, DRAIN_MS)
     await Promise.all(this.apps.map((app) => app.close()))
     clearTimeout(force)
-    this.accessLog?.end()
+    const log = this.accessLog
+    // The process may end right after this. A log that cannot be written was reported and is closed.
+    if (log !== undefined && !log.destroyed) await new Promise<void>((resolve) => log.end(() => resolve()))
   }
 
   private async createApp(): Promise<FastifyInstance> {
@@ -206,8 +208,11 @@ export class HttpApi implements Startable {
   /** Apache's common log format. */
   private logAccess(request: IncomingMessage, reply: FastifyReply): void {
     if (this.accessLog === undefined) return
-    const when = new Date().toISOString()
-    const line = `${request.socket.remoteAddress ?? '-'} - - [${when}] "${request.method} ${request.url} HTTP/${request.httpVersion}" ${reply.raw.statusCode} ${reply.raw.getHeader('content-length') ?? '-'}\n`
+    // `Sat, 21 Nov 2026 12:32:44 GMT`
+    const [, day, month, year, time] = new Date().toUTCString().split(' ')
+    const client = request.socket.remoteAddress ?? '-'
+    const bytes = reply.getHeader('content-length') ?? '-'
+    const line = `${client} - - [${day}/${month}/${year}:${time} +0000] "${request.method} ${request.url} HTTP/${request.httpVersion}" ${reply.raw.statusCode} ${bytes}\n`
     this.accessLog.write(line)
   }
 }

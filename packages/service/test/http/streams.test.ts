@@ -2,8 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import type { GlobalPinInfo } from '@quorate/client/api'
 import { ApiServer, cidV0, collect, exampleStatus, listOf, peerA } from './api-server.ts'
@@ -252,6 +255,36 @@ describe('before every route', () => {
       const { headers } = await server.ask('GET', path)
       assert.deepEqual([headers['x-a'], headers['x-b']], ['1, 2', 'b'], path)
     }
+  })
+
+  it('the access log gets a line about each request, refused ones and lists too', async (context) => {
+    const folder = await mkdtemp(join(tmpdir(), 'quorate-http-'))
+    context.after(() => rm(folder, { recursive: true, force: true }))
+    const httpLogFile = join(folder, 'access.log')
+    const server = await ApiServer.start({}, { httpLogFile })
+    await server.ask('GET', '/version')
+    await server.ask('GET', '/pins?local=true')
+    await server.ask('DELETE', '/pins/nonsense')
+    await server.api.stop()
+    const lines = (await readFile(httpLogFile, 'utf8')).split('\n')
+    assert.equal(lines.pop(), '')
+    const line = (request: string): RegExp =>
+      new RegExp(
+        `^127\\.0\\.0\\.1 - - \\[\\d\\d/[A-Z][a-z]{2}/\\d{4}:\\d\\d:\\d\\d:\\d\\d \\+0000\\] "${request} HTTP/1\\.1" `
+      )
+    assert.equal(lines.length, 3)
+    assert.match(lines[0]!, line('GET /version'))
+    assert.match(lines[0]!, / 200 20$/)
+    assert.match(lines[1]!, line('GET /pins\\?local=true'))
+    assert.match(lines[1]!, / 200 -$/)
+    assert.match(lines[2]!, / 400 \d+$/)
+  })
+
+  it('an access log that cannot be written is reported, and nothing else fails', async () => {
+    const server = await ApiServer.start({}, { httpLogFile: '/nonexistent/access.log' })
+    assert.equal((await server.ask('GET', '/version')).status, 200)
+    assert.equal(server.errors.length, 1)
+    await server.api.stop()
   })
 
   it('a header beyond the limit is a 431, and what is not HTTP a 400', async () => {
