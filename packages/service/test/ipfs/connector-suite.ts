@@ -28,7 +28,7 @@ export interface SuiteInit {
 const patience = () => AbortSignal.timeout(20_000)
 
 export function ipfsConnectorSuite(name: string, init: SuiteInit): void {
-  describe(`IpfsConnector: ${name}`, { skip: init.skip ?? false }, () => {
+  describe(`IpfsConnector: ${name}`, { skip: init.skip ?? false, timeout: 120_000 }, () => {
     let node1: SuiteNode
     let node2: SuiteNode
     let connector: IpfsConnector
@@ -173,6 +173,24 @@ export function ipfsConnectorSuite(name: string, init: SuiteInit): void {
         Buffer.from(await connector.getBlock(shared.cid, { signal: patience() })),
         Buffer.from(shared.bytes)
       )
+    })
+
+    it('keeps what is below a node whose block is pinned as raw bytes too', async () => {
+      const leaf = randomBlock()
+      const root = node([leaf])
+      const asRaw = block(root.bytes)
+      const release = await put({ blocks: [leaf, root] })
+      for (const cid of [asRaw.cid, root.cid]) {
+        assert.equal(await connector.pinLsCid(cid), undefined)
+        await connector.pin(cid, { mode: 'recursive', signal: patience() })
+      }
+      release()
+      assert.ok(!(await gc()).has(multihashOf(leaf.cid)))
+      await connector.unpin(root.cid)
+      assert.equal(await connector.pinLsCid(asRaw.cid), 'recursive')
+      const removed = await gc()
+      assert.ok(removed.has(multihashOf(leaf.cid)))
+      assert.ok(!removed.has(multihashOf(root.cid)))
     })
 
     it('fetches what it pins from another node, and reports progress', async () => {

@@ -30,7 +30,7 @@ async function assertComplete(connector: TestNode['connector'], dag: Dag): Promi
   }
 }
 
-describe('the embedded node', () => {
+describe('the embedded node', { timeout: 120_000 }, () => {
   let nodes: TestNode[] = []
   const create = async (init: Parameters<typeof embeddedNode>[0] = {}): Promise<TestNode> => {
     const created = await embeddedNode(init)
@@ -81,7 +81,7 @@ describe('the embedded node', () => {
     const target = await create()
     const source = await create()
     await connect(target, source)
-    const dag = randomDag(200, 10_000)
+    const dag = randomDag(3000, 10_000)
     await source.connector.putBlocks(streamOf(dag.blocks))
     const interrupted = new AbortController()
     let fetchedBytes = 0
@@ -101,7 +101,7 @@ describe('the embedded node', () => {
         secondBytes = bytes
       }
     })
-    assert.ok(secondBytes <= 2_010_000 - 400_000, `fetched ${secondBytes} bytes again`)
+    assert.ok(secondBytes <= 30_200_000 - 490_000, `fetched ${secondBytes} bytes again`)
     await source.remove()
     await assertComplete(target.connector, dag)
   })

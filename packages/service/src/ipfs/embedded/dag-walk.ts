@@ -1,15 +1,15 @@
 /**
- * Visits every block of a DAG once, many at a time. Used to pin (each visit fetches what is missing) and to find what pins need
+ * Visits every node of a DAG once, many at a time. Used to pin (each visit fetches what is missing) and to find what pins need
  * (each visit reads what is here). The order is depth first, roughly that of the file, whatever the links say.
  *
  * Memory: nodes whose links have not all been visited stand on a stack. The depth and width of a DAG are a stranger's choice, so only
  * the upper part of the stack keeps its links; a node further down is read again when its turn comes. What has been visited is
- * a `MultihashSet`.
+ * a `NodeSet`; blocks whose codec has no links are not in it, and are visited at each occurrence.
  */
 
 import type { CID } from 'multiformats/cid'
 import { isLeafCodec, linksOf } from './links.ts'
-import type { MultihashSet } from './multihash-set.ts'
+import type { NodeSet } from './multihash-set.ts'
 
 /** Enough to hide a round trip of 10 ms at 100 MB/s in blocks of 256 KiB, few enough for every node's want list. */
 const CONCURRENT_VISITS = 32
@@ -19,9 +19,7 @@ const LINKS_IN_MEMORY = 100_000
 export interface WalkInit {
   readonly root: CID
   /** What has been visited; may be shared between walks. */
-  readonly seen: MultihashSet
-  /** False: blocks whose codec has no links are visited at each occurrence, and cost no memory. */
-  readonly rememberLeaves: boolean
+  readonly seen: NodeSet
   /** Resolves to the bytes, or to undefined if there is nothing to follow. Rejecting ends the walk. */
   readonly visit: (cid: CID, signal: AbortSignal) => Promise<Uint8Array | undefined>
   /** Reads a visited block again. */
@@ -124,8 +122,7 @@ class Frontier {
         this.#remove(node)
         continue
       }
-      if (!this.#init.rememberLeaves && isLeafCodec(link)) return link
-      if (this.#init.seen.add(link)) return link
+      if (isLeafCodec(link) || this.#init.seen.add(link)) return link
     }
   }
 

@@ -28,6 +28,11 @@ const FIRST_RESTART_PAUSE_MS = 500
 const LONGEST_RESTART_PAUSE_MS = 30_000
 /** A worker that ran so long is not one that dies at once. */
 const STEADY_AFTER_MS = 60_000
+/**
+ * Blocks pass through buffers that live for milliseconds. With V8's default of 16 MB it collects garbage at every third block or so, and a transfer
+ * takes half as long again.
+ */
+const YOUNG_GENERATION_MB = 64
 /** How long a worker may take to stop in order; then it is ended. What is pinned is on disk in either case. */
 const STOP_TIMEOUT_MS = 5000
 
@@ -92,6 +97,7 @@ class EmbeddedConnector implements IpfsConnector {
     const worker = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
       name: 'quorate-ipfs',
       workerData: this.#init,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
       stdout: false,
       stderr: false
     })

@@ -17,8 +17,8 @@ import type { CID } from 'multiformats/cid'
 import { cidOfKey, inlineBytes } from '../cids.ts'
 import type { BlockFolder } from './block-folder.ts'
 import { walkDag } from './dag-walk.ts'
-import { linksOf } from './links.ts'
-import { MultihashSet } from './multihash-set.ts'
+import { isLeafCodec, linksOf } from './links.ts'
+import { MultihashSet, NodeSet } from './multihash-set.ts'
 import type { PinStore, StoredPin } from './pin-store.ts'
 import { Semaphore } from './semaphore.ts'
 
@@ -107,28 +107,28 @@ export class Garbage {
 
   async #mark(signal: AbortSignal): Promise<MultihashSet> {
     const marked = new MultihashSet()
-    const direct: CID[] = []
+    const seen = new NodeSet()
     const here = (cid: CID): Uint8Array | undefined => inlineBytes(cid) ?? this.#folder.get(cid)
-    const walk = (root: CID, visit: (cid: CID) => Promise<Uint8Array | undefined>) =>
+    const walk = (root: CID, linked: (cid: CID) => Uint8Array | undefined) =>
       walkDag({
         root,
-        seen: marked,
-        rememberLeaves: true,
-        visit,
+        seen,
+        visit: async (cid) => {
+          marked.add(cid)
+          return isLeafCodec(cid) ? undefined : linked(cid)
+        },
         reread: async (cid) => here(cid) ?? new Uint8Array(),
         signal
       })
     for (const pin of [...this.#pinning.values()]) {
       // What is not here yet, or turns out to be malformed, ends its branch: the walk of the pin cannot have passed it either.
-      if (pin.mode === 'recursive') await walk(pin.cid, async (cid) => followable(cid, here(cid)))
-      else direct.push(pin.cid)
+      if (pin.mode === 'recursive') await walk(pin.cid, (cid) => followable(cid, here(cid)))
+      else marked.add(pin.cid)
     }
     for await (const pin of this.#pins.list()) {
-      if (pin.mode === 'recursive') await walk(pin.cid, async (cid) => here(cid))
-      else direct.push(pin.cid)
+      if (pin.mode === 'recursive') await walk(pin.cid, here)
+      else marked.add(pin.cid)
     }
-    // Last: a root that is marked already would keep a recursive pin from following its links.
-    for (const cid of direct) marked.add(cid)
     return marked
   }
 }

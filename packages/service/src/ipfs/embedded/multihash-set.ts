@@ -1,9 +1,12 @@
 /**
- * A set of multihashes in 16 bytes each, outside the JavaScript heap: what a walk has seen, what garbage collection must keep. A `Set` of
- * strings takes some 100 bytes an entry, and ends at 2^24 entries.
+ * Sets in 16 bytes a member, outside the JavaScript heap. A `Set` of strings takes some 100 bytes an entry, and ends at 2^24 entries.
  *
- * Members are kept by the first half of the SHA-256 of the whole multihash, not by a part of the digest itself: a stranger can write a link
- * with any digest and any length, and must not be able to make one that passes for somebody else's block.
+ * There are two, because two things are asked. Which *blocks* are needed: those are known by their multihash (`MultihashSet`). Which *nodes*
+ * a walk has passed: the same block read as raw bytes has no links and read as DAG-PB has some, so a node is a multihash with a codec
+ * (`NodeSet`). To mistake one for the other would be to lose what lies below.
+ *
+ * Members are kept by the first half of their SHA-256, not by a part of the digest in them: a stranger can write a link with any digest
+ * and any length, and must not be able to make one that passes for somebody else's block.
  */
 
 import { createHash } from 'node:crypto'
@@ -12,7 +15,7 @@ import type { CID } from 'multiformats/cid'
 const WORDS = 4
 const INITIAL_SLOTS = 1024
 
-export class MultihashSet {
+class FingerprintSet {
   #slots: Uint32Array
   #count = 0
 
@@ -25,12 +28,8 @@ export class MultihashSet {
   }
 
   /** False if it was a member already. */
-  add(cid: CID): boolean {
-    return this.addBytes(cid.multihash.bytes)
-  }
-
-  addBytes(multihash: Uint8Array): boolean {
-    const fingerprint = fingerprintOf(multihash)
+  addBytes(bytes: Uint8Array): boolean {
+    const fingerprint = fingerprintOf(bytes)
     const at = find(this.#slots, fingerprint)
     if (at < 0) return false
     this.#slots.set(fingerprint, at)
@@ -39,12 +38,8 @@ export class MultihashSet {
     return true
   }
 
-  has(cid: CID): boolean {
-    return this.hasBytes(cid.multihash.bytes)
-  }
-
-  hasBytes(multihash: Uint8Array): boolean {
-    return find(this.#slots, fingerprintOf(multihash)) < 0
+  hasBytes(bytes: Uint8Array): boolean {
+    return find(this.#slots, fingerprintOf(bytes)) < 0
   }
 
   #grow(): void {
@@ -58,12 +53,32 @@ export class MultihashSet {
   }
 }
 
-function fingerprintOf(multihash: Uint8Array): Uint32Array {
-  const hash = createHash('sha256').update(multihash).digest()
+/** Blocks, by multihash. */
+export class MultihashSet extends FingerprintSet {
+  /** False if it was a member already. */
+  add(cid: CID): boolean {
+    return this.addBytes(cid.multihash.bytes)
+  }
+
+  has(cid: CID): boolean {
+    return this.hasBytes(cid.multihash.bytes)
+  }
+}
+
+/** Nodes, by codec and multihash; the version of the CID makes no difference. */
+export class NodeSet extends FingerprintSet {
+  /** False if it was a member already. */
+  add(cid: CID): boolean {
+    return this.addBytes(cid.version === 1 ? cid.bytes : cid.toV1().bytes)
+  }
+}
+
+function fingerprintOf(bytes: Uint8Array): Uint32Array {
+  const hash = createHash('sha256').update(bytes).digest()
   return Uint32Array.of(hash.readUInt32LE(0), hash.readUInt32LE(4), hash.readUInt32LE(8), hash.readUInt32LE(12))
 }
 
-/** Four zero words mean an empty slot; no one will find a multihash that hashes to them. */
+/** Four zero words mean an empty slot; no one will find bytes that hash to them. */
 function isEmpty(slots: Uint32Array, at: number): boolean {
   return slots[at] === 0 && slots[at + 1] === 0 && slots[at + 2] === 0 && slots[at + 3] === 0
 }

@@ -19,11 +19,13 @@ import { walkDag } from './dag-walk.ts'
 import { Garbage, type Hold } from './garbage.ts'
 import type { EmbeddedNodeInit } from './init.ts'
 import { assertCodecKnown, isLeafCodec, linksOf } from './links.ts'
-import { MultihashSet } from './multihash-set.ts'
+import { NodeSet } from './multihash-set.ts'
 import { Network } from './network.ts'
 import { type PinLine, PinStore, pinLine } from './pin-store.ts'
 import { readFile, resolvePath } from './unixfs.ts'
 
+/** How often the progress of a pin is reported. */
+const PROGRESS_INTERVAL_MS = 50
 /** Blocks of an upload that are verified and written at the same time. */
 const CONCURRENT_PUTS = 16
 
@@ -121,6 +123,12 @@ export class EmbeddedNode {
     const session = this.#net.bitswap.session()
     let blocks = 0
     let bytes = 0
+    // Not for every block: handing a message to the other thread costs more than handling a small block.
+    let reporting: NodeJS.Timeout | undefined
+    const report = () => {
+      reporting = undefined
+      onProgress({ blocks, bytes })
+    }
     const visit = async (cid: CID, visitSignal: AbortSignal): Promise<Uint8Array | undefined> => {
       const inline = inlineBytes(cid)
       if (inline !== undefined) return inline
@@ -133,21 +141,19 @@ export class EmbeddedNode {
         bytes += data.byteLength
       } else if (!isLeafCodec(cid)) data = await this.#readSound(cid, session, visitSignal)
       blocks++
-      onProgress({ blocks, bytes })
+      reporting ??= setTimeout(report, PROGRESS_INTERVAL_MS)
       return data
     }
-    if (mode === 'direct') {
-      await visit(root, signal)
-      return
+    try {
+      if (mode === 'direct') await visit(root, signal)
+      else {
+        const reread = (cid: CID, rereadSignal: AbortSignal) => this.#read(cid, session, rereadSignal)
+        await walkDag({ root, seen: new NodeSet(), visit, reread, signal })
+      }
+      if (reporting !== undefined) report()
+    } finally {
+      clearTimeout(reporting)
     }
-    await walkDag({
-      root,
-      seen: new MultihashSet(),
-      rememberLeaves: false,
-      visit,
-      reread: (cid, rereadSignal) => this.#read(cid, session, rereadSignal),
-      signal
-    })
   }
 
   /** Reads a block that is here; one that turns out to be damaged is fetched again. */

@@ -4,15 +4,15 @@
  * add A, remove B its collector deletes a block that A needs). What a pin needs is found by walking it, when garbage is collected.
  *
  * LevelDB through `datastore-level`; writes are synced, so a pin that was answered survives a loss of power. Reached by its `db`, because
- * the datastore interface has no synced write and no order. Key: `/pin/` and the root's multihash as in `blockKey`, so that the same
- * content under two spellings of its CID is one pin. Value: mode letter and the CID's bytes as they were given.
+ * the datastore interface has no synced write and no order. Key: `/pin/` and the CID's bytes in base32. Two CIDs of one block are two
+ * pins, as in Kubo: read with another codec the same block has other links. Value: mode letter and the CID's bytes.
  */
 
 import { join } from 'node:path'
 import type { CidString, PinMode } from '@quorate/client/api'
 import { LevelDatastore } from 'datastore-level'
+import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
-import { blockKey } from '../cids.ts'
 
 const PREFIX = '/pin/'
 const PREFIX_END = '/pin0'
@@ -41,7 +41,7 @@ export class PinStore {
   }
 
   async get(cid: CID): Promise<PinMode | undefined> {
-    const value = await this.#store.db.get(PREFIX + blockKey(cid))
+    const value = await this.#store.db.get(keyOf(cid))
     return value === undefined ? undefined : decode(value).mode
   }
 
@@ -50,15 +50,15 @@ export class PinStore {
     const value = new Uint8Array(1 + cid.bytes.length)
     value[0] = mode === 'recursive' ? RECURSIVE : DIRECT
     value.set(cid.bytes, 1)
-    await this.#store.db.batch([{ type: 'put', key: PREFIX + blockKey(cid), value }], { sync: true })
+    await this.#store.db.batch([{ type: 'put', key: keyOf(cid), value }], { sync: true })
   }
 
   /** Durable when it resolves. */
   async delete(cid: CID): Promise<void> {
-    await this.#store.db.batch([{ type: 'del', key: PREFIX + blockKey(cid) }], { sync: true })
+    await this.#store.db.batch([{ type: 'del', key: keyOf(cid) }], { sync: true })
   }
 
-  /** In the order of multihashes, as of the moment of the call. */
+  /** As of the moment of the call. */
   async *list(): AsyncGenerator<StoredPin> {
     for await (const value of this.#store.db.values({ gt: PREFIX, lt: PREFIX_END })) yield decode(value)
   }
@@ -78,6 +78,8 @@ export class PinStore {
     })
   }
 }
+
+const keyOf = (cid: CID): string => PREFIX + base32.encode(cid.bytes)
 
 function decode(value: Uint8Array): StoredPin {
   return { mode: value[0] === RECURSIVE ? 'recursive' : 'direct', cid: CID.decode(value.slice(1)) }
