@@ -19,6 +19,7 @@ import type { Raft } from '@quorate/raft'
 import type { AbortOptions, Consensus, Logger } from '../ports.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import { encodeOperation, type Operation, type OpResult } from '../state/ops.ts'
+import { beginDeadline } from './deadline.ts'
 import type { Membership } from './membership.ts'
 import { describeQuorum } from './quorum-report.ts'
 
@@ -155,8 +156,20 @@ export class RaftConsensus implements Consensus {
     options: AbortOptions,
     action: (leader: PeerIdString, signal: AbortSignal) => Promise<T>
   ): Promise<T> {
-    const deadline = AbortSignal.timeout(this.init.waitForLeaderTimeoutMs)
-    const signal = options.signal === undefined ? deadline : AbortSignal.any([deadline, options.signal])
+    const deadline = beginDeadline(this.init.waitForLeaderTimeoutMs, options.signal)
+    try {
+      return await this.tryUntil(deadline.signal, what, options, action)
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  private async tryUntil<T>(
+    signal: AbortSignal,
+    what: string,
+    options: AbortOptions,
+    action: (leader: PeerIdString, signal: AbortSignal) => Promise<T>
+  ): Promise<T> {
     let unknown = false
     let cause: unknown
     let pauseMs = RETRY_FIRST_MS
