@@ -47,6 +47,12 @@ export class StateStore {
   /** Readers at work, plus one for the owner until `retire`. */
   #users = 1
   readonly #allDone = Promise.withResolvers<void>()
+  /** Reads of this turn of the event loop. */
+  #asked: {
+    readonly key: string
+    readonly resolve: (value: Uint8Array | undefined) => void
+    readonly reject: (error: unknown) => void
+  }[] = []
 
   private constructor(name: string, store: LevelDatastore, books: Books) {
     this.name = name
@@ -112,8 +118,26 @@ export class StateStore {
     return appliedIndex
   }
 
-  async get(key: string): Promise<Uint8Array | undefined> {
-    return await readKey(this.store, key)
+  /**
+   * One value. What is asked for in one turn of the event loop is read together: under load most of the time of a read is the way
+   * to LevelDB's thread and back.
+   */
+  get(key: string): Promise<Uint8Array | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array | undefined>()
+    this.#asked.push({ key, resolve, reject })
+    if (this.#asked.length === 1) setImmediate(() => void this.#readAsked())
+    return promise
+  }
+
+  async #readAsked(): Promise<void> {
+    const asked = this.#asked
+    this.#asked = []
+    try {
+      const values = await this.getMany(asked.map(({ key }) => key))
+      for (const [position, { resolve }] of asked.entries()) resolve(values[position])
+    } catch (error) {
+      for (const { reject } of asked) reject(error)
+    }
   }
 
   /** The values of many keys, in their order. */

@@ -183,7 +183,9 @@ export class Runner {
     const reserved = Math.floor(concurrentPins / 4)
     const runs = this.#running('pin')
     if (runs.length >= concurrentPins) {
-      if (await this.#peekFresh()) this.#cutStalled(runs, reserved)
+      // Looked for in memory before the disk is asked: this runs at every change and every end.
+      const longest = this.#stalledLongest(runs, reserved)
+      if (longest !== undefined && (await this.#peekFresh())) this.#end(longest, 'stalled')
       return false
     }
     const retries = runs.filter((run) => run.retry).length
@@ -247,16 +249,15 @@ export class Runner {
     return earliest
   }
 
-  /** Ends the pin that stalled longest, if more than the exempt ones are stalled. One at a time: its end looks for work again. */
-  #cutStalled(runs: readonly Run[], exempt: number): void {
+  /** The pin that stalled longest, if more than the exempt ones are stalled. One at a time: its end looks for work again. */
+  #stalledLongest(runs: readonly Run[], exempt: number): Run | undefined {
     const graceMs = this.#graceMs()
     // One that is ending gives its place back soon.
-    if (runs.some((run) => run.ended !== undefined)) return
+    if (runs.some((run) => run.ended !== undefined)) return undefined
     const stalled = runs
       .filter((run) => this.#now() - run.lastProgressAtMs >= graceMs)
       .sort((a, b) => a.lastProgressAtMs - b.lastProgressAtMs)
-    const [longest] = stalled
-    if (longest !== undefined && stalled.length > exempt) this.#end(longest, 'stalled')
+    return stalled.length > exempt ? stalled[0] : undefined
   }
 
   #graceMs(): number {

@@ -8,6 +8,7 @@
  * by the next comparison, so the memory that they take is bounded without ever holding consensus up.
  */
 
+import { setTimeout as pause } from 'node:timers/promises'
 import {
   type CidString,
   type IpfsId,
@@ -29,6 +30,8 @@ import { StatusReader } from './status.ts'
 
 /** Changes taken from the inbox for one batch on disk. */
 const DRAIN_CHANGES = 500
+/** Changes that come within this time of a batch wait for the next: under load a batch costs more than what is in it. */
+const DRAIN_PAUSE_MS = 10
 /** Beyond this many waiting changes, the rest is left to a comparison. About 100 MB at the very most. */
 const MAX_INBOX_CHANGES = 100_000
 /** After a comparison that failed for another reason than an unreachable node. */
@@ -77,6 +80,9 @@ class DurableTracker implements LocalPinTracker {
   readonly #stopping = new AbortController()
   #parts: Parts | undefined
   #inbox: PinsetChange[] = []
+  /** Changes taken in so far, and those of them that are written down or given up; the difference is in the inbox or in the batch under way. */
+  #received = 0
+  #drained = 0
   #draining: Promise<void> | undefined
   #comparing: Promise<void> | undefined
   #compareAgain = false
@@ -153,16 +159,17 @@ class DurableTracker implements LocalPinTracker {
     if (this.#stopping.signal.aborted) return
     if (change.type === 'restored' || this.#inbox.length >= MAX_INBOX_CHANGES) {
       // What waits was said of a state that is no more, or is too much: everything is compared.
-      this.#inbox = []
+      this.#giveUpInbox()
       if (this.#parts !== undefined) this.#compare()
       return
     }
     this.#inbox.push(change)
+    this.#received++
     this.#drain()
   }
 
   async status(cid: CidString, options: AbortOptions = {}): Promise<PinInfo> {
-    await this.#draining
+    await this.#caughtUp()
     return await this.#started().status.one(cid, options)
   }
 
@@ -170,12 +177,12 @@ class DurableTracker implements LocalPinTracker {
     filter: ReadonlySet<TrackerStatus> | undefined,
     options: AbortOptions = {}
   ): AsyncGenerator<PinInfo> {
-    await this.#draining
+    await this.#caughtUp()
     yield* this.#started().status.all(filter, options)
   }
 
   async recover(cid: CidString, options: AbortOptions = {}): Promise<PinInfo> {
-    await this.#draining
+    await this.#caughtUp()
     const { store, runner, status } = this.#started()
     const { pinset, connector, peerId } = this.#components
     const id = idOf(cid)
@@ -230,13 +237,13 @@ class DurableTracker implements LocalPinTracker {
     const parts = this.#parts
     if (parts === undefined || this.#draining !== undefined || this.#inbox.length === 0) return
     if (this.#stopping.signal.aborted) return
-    this.#draining = this.#drainAll(parts)
+    this.#draining = this.#drainBatch(parts)
       .catch((error: unknown) => {
         this.#components.logger.error(
           { error },
           'cannot write operations down: what is to be done is found by the next comparison'
         )
-        this.#inbox = []
+        this.#giveUpInbox()
       })
       .finally(() => {
         this.#draining = undefined
@@ -244,30 +251,50 @@ class DurableTracker implements LocalPinTracker {
       })
   }
 
-  async #drainAll({ store, runner }: Parts): Promise<void> {
-    while (this.#inbox.length > 0 && !this.#stopping.signal.aborted) {
-      await store.exclusive(async () => {
-        // The last word on each CID: what came before was never begun.
-        const latest = new Map<string, PinsetChange>()
-        for (const change of this.#inbox.splice(0, DRAIN_CHANGES)) {
-          if (change.type === 'pin') latest.set(idOf(change.pin.cid), change)
-          else if (change.type === 'unpin') latest.set(idOf(change.cid), change)
-        }
-        const ids = [...latest.keys()]
-        const entries = await store.entries(ids)
-        const updates: Update[] = []
-        for (const [position, id] of ids.entries()) {
-          const [before, change] = [entries[position], latest.get(id)]
-          if (before === undefined || change === undefined || change.type === 'restored') continue
-          const [pin, removed]: [Pin | undefined, Pin | undefined] =
-            change.type === 'pin' ? [change.pin, undefined] : [undefined, change.pin]
-          const after = decideOnChange(before, pin, removed, this.#components.peerId, this.#clock.now())
-          if (after !== before) updates.push({ id, before, after })
-        }
-        await this.#write(store, runner, updates)
-      })
-      runner.poke()
+  async #drainBatch({ store, runner }: Parts): Promise<void> {
+    await store.exclusive(async () => {
+      // The last word on each CID: what came before was never begun.
+      const latest = new Map<string, PinsetChange>()
+      const changes = this.#inbox.splice(0, DRAIN_CHANGES)
+      for (const change of changes) {
+        if (change.type === 'pin') latest.set(idOf(change.pin.cid), change)
+        else if (change.type === 'unpin') latest.set(idOf(change.cid), change)
+      }
+      try {
+        await this.#write(store, runner, await this.#decide(store, latest))
+      } finally {
+        this.#drained += changes.length
+      }
+    })
+    runner.poke()
+    // Not by the tracker's clock: this is no time that means anything, only breath.
+    if (this.#inbox.length < DRAIN_CHANGES) await pause(DRAIN_PAUSE_MS)
+  }
+
+  async #decide(store: OperationStore, changes: ReadonlyMap<string, PinsetChange>): Promise<Update[]> {
+    const ids = [...changes.keys()]
+    const entries = await store.entries(ids)
+    const updates: Update[] = []
+    for (const [position, id] of ids.entries()) {
+      const [before, change] = [entries[position], changes.get(id)]
+      if (before === undefined || change === undefined || change.type === 'restored') continue
+      const [pin, removed]: [Pin | undefined, Pin | undefined] =
+        change.type === 'pin' ? [change.pin, undefined] : [undefined, change.pin]
+      const after = decideOnChange(before, pin, removed, this.#components.peerId, this.#clock.now())
+      if (after !== before) updates.push({ id, before, after })
     }
+    return updates
+  }
+
+  /** Resolves when what was taken in by now is written down, however much comes after. */
+  async #caughtUp(): Promise<void> {
+    const received = this.#received
+    while (this.#drained < received && this.#draining !== undefined) await this.#draining
+  }
+
+  #giveUpInbox(): void {
+    this.#drained += this.#inbox.length
+    this.#inbox = []
   }
 
   // --- comparison

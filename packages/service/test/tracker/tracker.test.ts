@@ -122,6 +122,20 @@ describe('the tracker', () => {
     assert.deepEqual(await peer.all(), { [moved]: 'remote' })
   })
 
+  it('answers how a pin stands while more keep coming', async (t) => {
+    const peer = await Peer.start(t)
+    let number = 0
+    const more = setInterval(() => peer.pin(++number), 1)
+    t.after(() => clearInterval(more))
+    for (let round = 0; round < 5; round++) {
+      const cid = peer.pin(1000 + round)
+      assert.notEqual(await peer.statusOf(cid), 'unexpectedly_unpinned')
+    }
+    clearInterval(more)
+    await peer.settle()
+    assert.deepEqual(new Set(Object.values(await peer.all())), new Set(['pinned']))
+  })
+
   it('leaves alone what somebody else pinned at the node', async (t) => {
     const foreign = testCid(7)
     const peer = await Peer.start(t, {}, ({ ipfs }) => ipfs.pins.set(foreign, 'recursive'))
