@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The program `quorate-service`: the command line of `cli/main.ts` on the streams of this process. */
 
+import './threads.ts'
 import { main } from './cli/main.ts'
 
 const exitCode = await main(

@@ -125,12 +125,14 @@ export class Membership {
    * @throws {LastPeerError}
    */
   async removePeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
+    let known = false
     await this.change(options, ({ voters, learners }) => {
-      if (!voters.includes(peer) && !learners.includes(peer)) return undefined
+      known = voters.includes(peer) || learners.includes(peer)
+      if (!known) return undefined
       if (voters.length === 1 && voters[0] === peer) throw new LastPeerError()
       return { voters: without(voters, peer), learners: without(learners, peer) }
     })
-    if (this.raft.status().role !== 'leader') return
+    if (!known || this.raft.status().role !== 'leader') return
     await this.raft.propose(encodeOperation({ kind: 'peer-forget', peerId: peer }), options).catch((error: unknown) => {
       this.logger.warn({ peer, error: String(error) }, 'the peer is removed, its address record is not')
     })

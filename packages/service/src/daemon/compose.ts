@@ -200,6 +200,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       },
       id
     )
+    raft.on('config', () => ipfs.retain(consensus.peers()))
     const records = new PeerRecordKeeper(
       { libp2p, raft, consensus, state, addressBook, logger: logger('pstoremgr') },
       { id, peername }

@@ -8,6 +8,7 @@ import type { Raft } from '@quorate/raft'
 import type { Sessions } from '../cluster-host/sessions.ts'
 import type { JoinAnswer, Membership } from '../consensus/membership.ts'
 import type { RaftConsensus } from '../consensus/raft-consensus.ts'
+import { MAX_TWINS } from '../rpc/methods.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import type { OpResult } from '../state/ops.ts'
 
@@ -28,7 +29,9 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
 
   rpc.handle('Peer.info', (_request, { signal }) => info(signal))
 
-  rpc.handle('Peer.twins', async ({ session }, { peer }) => ({ twins: [...(await sessions.twinsOf(peer, session))] }))
+  rpc.handle('Peer.twins', async ({ session }, { peer }) => ({
+    twins: (await sessions.twinsOf(peer, session)).slice(0, MAX_TWINS)
+  }))
 
   rpc.handle('Cluster.membership', async (_request, { peer, signal }) => {
     const confirmed =

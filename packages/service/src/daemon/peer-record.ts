@@ -13,6 +13,8 @@ import type { OpResult } from '../state/ops.ts'
 import type { PeerRecords } from '../state/pinset-state.ts'
 
 const CHECK_INTERVAL_MS = 1_000
+/** A record that was refused is offered again after so long. */
+const REFUSED_PAUSE_MS = 60_000
 
 export interface PeerRecordComponents {
   readonly libp2p: ClusterHost
@@ -34,6 +36,7 @@ export class PeerRecordKeeper {
   private readonly stopping = new AbortController()
   private timer: NodeJS.Timeout | undefined
   private busy: Promise<void> | undefined
+  private notBeforeMs = 0
 
   constructor(components: PeerRecordComponents, init: PeerRecordInit) {
     this.parts = components
@@ -79,9 +82,16 @@ export class PeerRecordKeeper {
       (stored?.peername === peername && [...stored.addresses].sort().join() === addresses.join())
     )
       return
-    await consensus.commit(
+    if (performance.now() < this.notBeforeMs) return
+    const { result } = await consensus.commit(
       { kind: 'peer-record', record: { peerId: id, peername, addresses } },
       { signal: AbortSignal.any([this.stopping.signal, AbortSignal.timeout(10_000)]) }
+    )
+    if (result.ok) return
+    this.notBeforeMs = performance.now() + REFUSED_PAUSE_MS
+    this.parts.logger.warn(
+      { code: result.code },
+      `the members do not keep the addresses of this peer: ${result.message}`
     )
   }
 }

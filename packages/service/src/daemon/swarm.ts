@@ -69,6 +69,11 @@ export class SwarmKeeper {
     this.connecting.unref()
   }
 
+  /** Forgets the nodes of peers that are members no more. */
+  retain(members: readonly PeerIdString[]): void {
+    for (const peer of this.addresses.keys()) if (!members.includes(peer)) this.addresses.delete(peer)
+  }
+
   private async connect(): Promise<void> {
     try {
       await this.parts.connector.connectSwarm([...this.addresses.values()].flat(), { signal: this.stopping.signal })

@@ -79,6 +79,9 @@ const metric = z.object({
 
 const session = z.string().regex(/^[0-9a-f]{32}$/)
 
+/** Most twins that an answer names. */
+export const MAX_TWINS = 64
+
 const twin = z.object({ session, address: z.string().max(1024) })
 
 const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
@@ -117,7 +120,7 @@ export const rpcMethods = {
   /** Who are you? */
   'Peer.info': unary('open', nothing, peerInfo),
   /** Which of our connections lead to another process with my identity? (`cluster-host/sessions.ts`) */
-  'Peer.twins': unary('open', z.object({ session }), z.object({ twins: z.array(twin).max(64) })),
+  'Peer.twins': unary('open', z.object({ session }), z.object({ twins: z.array(twin).max(MAX_TWINS) })),
   /** Am I a member of your cluster, going by your configuration in force? */
   'Cluster.membership': unary(
     'open',
@@ -178,6 +181,3 @@ export type RpcRequest<M extends RpcMethod> = z.infer<RpcMethods[M]['request']>
 export type RpcResponse<M extends RpcMethod> = z.infer<RpcMethods[M]['response']>
 export type UnaryMethod = { [M in RpcMethod]: RpcMethods[M]['kind'] extends 'unary' ? M : never }[RpcMethod]
 export type StreamMethod = Exclude<RpcMethod, UnaryMethod>
-
-/** Rows of a streamed answer go in arrays of at most this many, so that one frame carries many. */
-export const ROWS_PER_FRAME = 200

@@ -8,7 +8,6 @@ import { decode, encode } from 'cborg'
 import type { ClusterHost } from '../cluster-host/host.ts'
 import type { AbortOptions } from '../ports.ts'
 import {
-  ROWS_PER_FRAME,
   type RpcMethod,
   type RpcRequest,
   type RpcResponse,
@@ -24,6 +23,13 @@ export class MalformedRpcError extends Error {
   static override readonly name = 'MalformedRpcError'
   override readonly name = 'MalformedRpcError'
 }
+
+/** Rows of a streamed answer are gathered into frames of about so many bytes. */
+const FRAME_BYTES = 64 * 1024
+
+/** A CBOR array of items that are encoded already: of indefinite length (RFC 8949 §3.2.2). */
+const arrayOf = (items: readonly Uint8Array[]): Uint8Array =>
+  Buffer.concat([Buffer.of(0x9f), ...items, Buffer.of(0xff)])
 
 export interface CallContext {
   /** The authenticated peer ID of the caller. */
@@ -104,14 +110,18 @@ export class PeerRpc {
     this.endpoint.handle(method, async (bytes, { peer, signal }) => {
       const rows = handler(read(method, 'request', bytes, peer), { peer, signal })
       return (async function* () {
-        let frame: unknown[] = []
+        let frame: Uint8Array[] = []
+        let bytes = 0
         for await (const row of rows) {
-          frame.push(row)
-          if (frame.length < ROWS_PER_FRAME) continue
-          yield write(frame)
+          const encoded = write(row)
+          frame.push(encoded)
+          bytes += encoded.length
+          if (bytes < FRAME_BYTES) continue
+          yield arrayOf(frame)
           frame = []
+          bytes = 0
         }
-        if (frame.length > 0) yield write(frame)
+        if (frame.length > 0) yield arrayOf(frame)
       })()
     })
   }
