@@ -5,7 +5,7 @@
  * `open`: any peer that holds the cluster's secret, since a joiner is not a member yet. `member`: members of the configuration in force.
  */
 
-import type { PeerInfo, PinInfo } from '@quorate/client/api'
+import { type PeerInfo, type PinInfo, type TrackerStatus, trackerStatuses } from '@quorate/client/api'
 import { z } from 'zod'
 
 export type TrustLevel = 'open' | 'member'
@@ -15,21 +15,7 @@ const cid = z.string().min(1).max(256)
 const multiaddrs = z.array(z.string().max(1024)).max(256)
 const nothing = z.null()
 
-const status = z.enum([
-  'undefined',
-  'cluster_error',
-  'pin_error',
-  'unpin_error',
-  'pinned',
-  'pinning',
-  'unpinning',
-  'unpinned',
-  'remote',
-  'pin_queued',
-  'unpin_queued',
-  'sharded',
-  'unexpectedly_unpinned'
-])
+const status = z.enum(trackerStatuses as [TrackerStatus, ...TrackerStatus[]])
 
 const pinInfo = z
   .object({
