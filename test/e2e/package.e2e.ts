@@ -53,7 +53,7 @@ describe('the packages, packed and installed into an empty folder', () => {
     folder = await mkdtemp(join(tmpdir(), 'quorate-e2e-package-'))
     const workspaces = packages.flatMap((name) => ['--workspace', `packages/${name}`])
     const packed = await npm(['pack', '--pack-destination', folder, ...workspaces], root)
-    assert.equal(packed.code, 0, packed.stderr)
+    assert.equal(packed.code, 0, `${packed.stdout}${packed.stderr}`)
     const tarballs = (await readdir(folder)).filter((name) => name.endsWith('.tgz')).map((name) => join(folder, name))
     assert.equal(tarballs.length, packages.length)
     const installed = await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...tarballs], folder)
