@@ -3,11 +3,16 @@
  * below mean nothing: a frame may arrive in pieces, or many frames in one piece. Used by `framed-stream.ts`; pure.
  *
  * A frame that lies within one chunk shares memory with it; one that spans chunks is put together once, when it is complete,
- * so that a peer who announces much and sends little costs nothing.
+ * so that a peer who announces much and sends little costs nothing. Pieces that are small are copied together as they come, since a
+ * view of one byte costs a hundred, and holds the network's buffer besides.
  */
 
 /** Bytes before each frame. */
 export const FRAME_HEADER_BYTES = 4
+
+/** Pieces from this size on are kept as views of the network's buffer. */
+const SMALL_PIECE_BYTES = 4096
+const TAIL_BYTES = 4 * SMALL_PIECE_BYTES
 
 export class FrameParser {
   readonly #maxFrameBytes: number
@@ -19,6 +24,9 @@ export class FrameParser {
   #missing: number | undefined
   /** The pieces of the current frame that have come. */
   #pieces: Uint8Array[] = []
+  /** Where small pieces are copied to; full up to `#tailAt`. */
+  #tail = new Uint8Array(0)
+  #tailAt = 0
   #failure: string | undefined
 
   /**
@@ -47,7 +55,7 @@ export class FrameParser {
       at += take
       this.#missing -= take
       if (this.#missing > 0) {
-        this.#pieces.push(piece)
+        this.#keep(piece)
         break
       }
       this.#missing = undefined
@@ -57,10 +65,36 @@ export class FrameParser {
         this.#pieces.push(piece)
         const pieces = this.#pieces
         this.#pieces = []
+        this.#tail = new Uint8Array(0)
+        this.#tailAt = 0
         this.#onFrame(Buffer.concat(pieces))
       }
     }
     return this.#failure
+  }
+
+  /** Remembers a piece of a frame at no more than a few times its size, however small it is. */
+  #keep(piece: Uint8Array): void {
+    if (piece.length >= SMALL_PIECE_BYTES) {
+      this.#pieces.push(piece)
+      return
+    }
+    for (let from = 0; from < piece.length; ) {
+      if (this.#tailAt === this.#tail.length) {
+        this.#tail = new Uint8Array(TAIL_BYTES)
+        this.#tailAt = 0
+      }
+      const take = Math.min(piece.length - from, this.#tail.length - this.#tailAt)
+      this.#tail.set(piece.subarray(from, from + take), this.#tailAt)
+      const last = this.#pieces.at(-1)
+      const continues = last?.buffer === this.#tail.buffer && last.byteOffset + last.length === this.#tailAt
+      const start = continues ? last.byteOffset : this.#tailAt
+      this.#tailAt += take
+      const view = this.#tail.subarray(start, this.#tailAt)
+      if (continues) this.#pieces[this.#pieces.length - 1] = view
+      else this.#pieces.push(view)
+      from += take
+    }
   }
 
   /** @returns where the frame's own bytes begin, or the end of the chunk */

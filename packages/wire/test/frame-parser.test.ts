@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { FRAME_HEADER_BYTES, FrameParser } from '../src/frame-parser.ts'
 
@@ -61,5 +63,40 @@ describe('FrameParser', () => {
     const parser = new FrameParser(10, (frame) => seen.push(frame.length))
     parser.push(encode([new Uint8Array(0)]))
     assert.deepEqual(seen, [0])
+  })
+
+  it('puts frames of large and small pieces together', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(fc.nat(3), fc.integer({ min: 4000, max: 9000 })), { maxLength: 30 }), (sizes) => {
+        const total = sizes.reduce((sum, size) => sum + size, 0)
+        const frame = Uint8Array.from({ length: total }, (_, i) => (i * 31 + (i >> 8)) & 0xff)
+        const seen: Uint8Array[] = []
+        const parser = new FrameParser(1 << 20, (whole) => seen.push(whole))
+        let at = 0
+        const bytes = encode([frame])
+        for (const size of [FRAME_HEADER_BYTES, ...sizes]) {
+          parser.push(bytes.subarray(at, at + size))
+          at += size
+        }
+        assert.equal(seen.length, 1)
+        assert.equal(Buffer.compare(seen[0]!, frame), 0)
+      }),
+      { numRuns: 50 }
+    )
+  })
+
+  it('holds a frame that comes byte by byte at little more than its size', () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const bytes = encode([new Uint8Array(1 << 20)])
+    const parser = new FrameParser(1 << 20, () => assert.fail('the last byte is not there'))
+    collect()
+    const before = process.memoryUsage()
+    for (let at = 0; at < bytes.length - 1; at++) parser.push(bytes.subarray(at, at + 1))
+    collect()
+    const after = process.memoryUsage()
+    const held = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers
+    assert.ok(held < 8 << 20, `${held} bytes are held for a frame of ${1 << 20}`)
+    parser.push(new Uint8Array(0))
   })
 })
