@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { encode as encodeCbor } from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
-import { encodeCar } from '../../src/ipfs/kubo/car-stream.ts'
+import { archiveOf, inBatches } from '../../src/ipfs/kubo/car-batch.ts'
 import { block, collect, node, randomBlock, streamOf } from '../ipfs/blocks.ts'
 import { bytesOf, file, importAll } from './uploads.ts'
 
@@ -101,12 +101,22 @@ describe('importFiles of a CAR archive', () => {
     })
   }
 
-  it('reads back what encodeCar writes, but for the stand-in of its root', async () => {
-    const bytes = Buffer.concat(await collect(encodeCar(streamOf([leaf, root]))))
-    const imported = await importCar(bytes)
+  it('reads back the archives that are made for Kubo', async () => {
+    const [batch = [], ...more] = await collect(inBatches(streamOf([leaf, root])))
+    assert.equal(more.length, 0)
+    const imported = await importCar(archiveOf(batch))
     assert.deepEqual(
       imported.blocks.map(({ cid }) => cid),
       [leaf.cid, root.cid]
+    )
+  })
+
+  it('makes an archive of at most some 10 MB', async () => {
+    const blocks = Array.from({ length: 20 }, () => randomBlock(1_000_000))
+    const batches = await collect(inBatches(streamOf(blocks)))
+    assert.deepEqual(
+      batches.map(({ length: count }) => count),
+      [9, 9, 2]
     )
   })
 })

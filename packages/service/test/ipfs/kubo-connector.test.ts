@@ -4,8 +4,11 @@
  */
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, it } from 'node:test'
 import { createKuboConnector } from '../../src/ipfs/kubo/kubo-connector.ts'
 import type { Logger } from '../../src/ports.ts'
@@ -37,22 +40,31 @@ describe('createKuboConnector', () => {
   })
 
   /** A daemon that answers from a table: status and body by command. */
-  async function daemon(answers: Record<string, { status?: number; body: string; trailer?: string }>): Promise<string> {
+  async function daemon(
+    answers: Record<string, { status?: number; body: string; trailer?: string }>,
+    socketPath?: string
+  ): Promise<string> {
     server = createServer((request, response) => {
       requests.push(request.url ?? '')
       request.resume()
       const command = (request.url ?? '').replace('/api/v0/', '').replace(/\?.*/, '')
       const { status = 200, body, trailer } = answers[command] ?? { status: 404, body: 'no such command' }
       if (trailer !== undefined) response.setHeader('Trailer', 'X-Stream-Error')
+      if (body.startsWith('{')) response.setHeader('Content-Type', 'application/json')
       response.writeHead(status)
       response.write(body)
       if (trailer !== undefined) response.addTrailers({ 'X-Stream-Error': trailer })
       request.on('end', () => response.end())
     })
-    await new Promise<void>((resolve) => server?.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => {
+      if (socketPath === undefined) server?.listen(0, '127.0.0.1', resolve)
+      else server?.listen(socketPath, resolve)
+    })
+    if (socketPath !== undefined) return `/unix${socketPath}`
     return `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`
   }
 
+  const stat = '{"RepoSize":1,"StorageMax":2,"NumObjects":0}'
   const notPinned = { status: 500, body: '{"Message":"path is not pinned","Code":0,"Type":"error"}' }
 
   it('passes on the message of the daemon', async () => {
@@ -80,6 +92,40 @@ describe('createKuboConnector', () => {
     await connector.stop()
   })
 
+  it('does not take the part of a file that came before an error for the file', async () => {
+    const nodeMultiaddress = await daemon({ cat: { body: 'the first half', trailer: 'block not found' } })
+    const connector = createKuboConnector({ nodeMultiaddress, logger: quiet })
+    await assert.rejects(collect(connector.cat(randomBlock().cid)), {
+      name: 'IpfsRequestError',
+      message: 'block not found'
+    })
+    await connector.stop()
+  })
+
+  it('reaches a daemon on a Unix socket, by every kind of call', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'quorate-kubo-'))
+    const path = join(folder, 'api.sock')
+    await daemon({ 'repo/stat': { body: stat }, cat: { body: 'content' } }, path)
+    const connector = createKuboConnector({ nodeMultiaddress: `/unix${path}`, logger: quiet })
+    assert.deepEqual(await connector.repoStat(), { repoSizeBytes: 1, storageMaxBytes: 2 })
+    assert.equal(Buffer.concat(await collect(connector.cat(randomBlock().cid))).toString(), 'content')
+    await connector.stop()
+    rmSync(folder, { recursive: true })
+  })
+
+  it('ends a call under way when it stops', async () => {
+    const nodeMultiaddress = await daemon({})
+    const asked = new Promise<void>((resolve) => {
+      server?.removeAllListeners('request').on('request', () => resolve())
+    })
+    const connector = createKuboConnector({ nodeMultiaddress, logger: quiet })
+    const waiting = connector.getBlock(randomBlock().cid)
+    waiting.catch(() => undefined)
+    await asked
+    await connector.stop()
+    await assert.rejects(waiting, { name: 'IpfsUnavailableError' })
+  })
+
   it('does not take an answer that breaks off for a pin', async () => {
     const nodeMultiaddress = await daemon({ 'pin/ls': notPinned, 'pin/add': { body: '{"Progress":1}\n' } })
     const connector = createKuboConnector({ nodeMultiaddress, logger: quiet })
@@ -103,7 +149,7 @@ describe('createKuboConnector', () => {
   })
 
   it('fails at once while the daemon is away, and says so once', async () => {
-    const nodeMultiaddress = await daemon({ 'repo/stat': { body: '{"RepoSize":1,"StorageMax":2}' } })
+    const nodeMultiaddress = await daemon({ 'repo/stat': { body: stat } })
     const messages: string[] = []
     const note = (_fields: object | string, message?: string) => messages.push(message ?? '')
     const logger: Logger = { ...quiet, info: note, warn: note }
@@ -115,7 +161,7 @@ describe('createKuboConnector', () => {
     await assert.rejects(collect(connector.pinLs()), { name: 'IpfsUnavailableError' })
     assert.deepEqual(messages, ['cannot reach Kubo'])
 
-    server = createServer((_request, response) => response.end('{"RepoSize":1,"StorageMax":2}'))
+    server = createServer((_request, response) => response.end(stat))
     await new Promise<void>((resolve) => server?.listen(port, '127.0.0.1', resolve))
     for (;;) {
       try {

@@ -1,6 +1,7 @@
 /**
  * `IpfsConnector` on a Kubo daemon, which runs beside the peer and is reached through its RPC API. Made by the composition root when
- * `ipfs_connector.ipfshttp` is configured; passes the same conformance suite as the embedded node.
+ * `ipfs_connector.ipfshttp` is configured; passes the same conformance suite as the embedded node. Calls go through `kubo-rpc-client`
+ * (`client.ts`), but for those that it cannot make (`streamed-call.ts` says why).
  */
 
 import { multiaddr } from '@multiformats/multiaddr'
@@ -8,14 +9,19 @@ import type { CidString, IpfsId, MultiaddrString, PeerIdString, PinMode } from '
 import type { AbortOptions, IpfsBlock, IpfsConnector, IpfsPinOptions, Logger, RepoStat } from '../../ports.ts'
 import { matchesCid, parseCid } from '../cids.ts'
 import { IpfsRequestError } from '../errors.ts'
-import { encodeCar } from './car-stream.ts'
-import { type CallOptions, KuboRpc } from './rpc.ts'
+import { Breaker } from './breaker.ts'
+import { archiveOf, inBatches } from './car-batch.ts'
+import { KuboClient, type KuboRPCClient } from './client.ts'
+import { parseEndpoint } from './endpoint.ts'
+import { StreamedCalls } from './streamed-call.ts'
 
 /** Origins of a pin that are connected to. */
 const MAX_ORIGINS = 10
 const CONNECT_TIMEOUT_MS = 10_000
 /** How often it is looked whether the nodes of the other members are still connected. */
 const SWARM_INTERVAL_MS = 30_000
+/** Counting the blocks would read the whole repository. */
+const SIZE_ONLY = { searchParams: new URLSearchParams({ 'size-only': 'true' }) }
 
 export interface KuboConnectorInit {
   /** Of the RPC API, e.g. `/ip4/127.0.0.1/tcp/5001`. */
@@ -39,7 +45,8 @@ export function createKuboConnector(init: KuboConnectorInit): IpfsConnector {
 class KuboConnector implements IpfsConnector {
   readonly #init: KuboConnectorInit
   readonly #logger: Logger
-  readonly #rpc: KuboRpc
+  readonly #client: KuboClient
+  readonly #streams: StreamedCalls
   readonly #requestTimeoutMs: number
   readonly #stopped = new AbortController()
   /** Uploads that have not been released, and who waits for them to be. */
@@ -51,7 +58,10 @@ class KuboConnector implements IpfsConnector {
   constructor(init: KuboConnectorInit) {
     this.#init = init
     this.#logger = init.logger
-    this.#rpc = new KuboRpc({ nodeMultiaddr: init.nodeMultiaddress, logger: init.logger })
+    const endpoint = parseEndpoint(init.nodeMultiaddress)
+    const breaker = new Breaker(init.nodeMultiaddress, init.logger)
+    this.#client = new KuboClient(endpoint, breaker)
+    this.#streams = new StreamedCalls(endpoint, breaker)
     this.#requestTimeoutMs = init.ipfsRequestTimeoutMs ?? 5 * 60_000
   }
 
@@ -65,12 +75,13 @@ class KuboConnector implements IpfsConnector {
   async stop(): Promise<void> {
     clearInterval(this.#swarmTimer)
     this.#stopped.abort()
-    this.#rpc.close()
+    this.#client.close()
+    this.#streams.close()
   }
 
   async id(options?: AbortOptions): Promise<IpfsId> {
-    const { ID, Addresses } = (await this.#json('id', [], options)) as { ID: string; Addresses: string[] | null }
-    return { id: ID, addresses: Addresses ?? [], error: '' }
+    const { id, addresses } = await this.#call('id', options, (client, call) => client.id(call))
+    return { id: id.toString(), addresses: (addresses ?? []).map(String), error: '' }
   }
 
   // --- pins -----------------------------------------------------------------------------------------------------------------
@@ -82,19 +93,20 @@ class KuboConnector implements IpfsConnector {
     if (current === mode) return
     for (const origin of origins.slice(0, MAX_ORIGINS)) this.#connect(origin, signal).catch(() => undefined)
     // Kubo does not turn a recursive pin into a direct one.
-    if (current === 'recursive') await this.#json('pin/rm', [cid], options)
+    if (current === 'recursive') await this.#call('pin/rm', options, (client, call) => client.pin.rm(cid, call))
     if (
       mode === 'recursive' &&
       updateFrom !== undefined &&
       (await this.pinLsCid(updateFrom, options)) === 'recursive'
     ) {
-      await this.#json('pin/update', [updateFrom, cid], options, { params: { unpin: 'false' }, idleTimeoutMs: 0 })
+      const update = { args: [updateFrom, cid], params: { unpin: 'false' }, signal }
+      for await (const _line of this.#streams.lines('pin/update', update));
       return
     }
     let blocks = 0
     let pinned = false
     const params = { recursive: String(mode === 'recursive'), progress: 'true' }
-    for await (const line of this.#rpc.lines('pin/add', { args: [cid], params, signal })) {
+    for await (const line of this.#streams.lines('pin/add', { args: [cid], params, signal })) {
       const { Pins, Progress, Bytes } = line as { Pins?: unknown[]; Progress?: number; Bytes?: number }
       if (Progress !== undefined && Progress > blocks) {
         blocks = Progress
@@ -110,8 +122,9 @@ class KuboConnector implements IpfsConnector {
       throw new IpfsRequestError('ipfs unpinning is disallowed by configuration on this peer', 'bad-request')
     }
     parseCid(cid)
+    const timeoutMs = this.#init.unpinTimeoutMs ?? 3 * 3_600_000
     try {
-      await this.#json('pin/rm', [cid], options, { idleTimeoutMs: this.#init.unpinTimeoutMs ?? 3 * 3_600_000 })
+      await this.#call('pin/rm', options, (client, call) => client.pin.rm(cid, call), timeoutMs)
     } catch (error) {
       if (!isNotPinned(error)) throw error
     }
@@ -120,7 +133,7 @@ class KuboConnector implements IpfsConnector {
   async *pinLs(options?: AbortOptions): AsyncIterable<{ cid: CidString; mode: PinMode }> {
     for (const mode of ['recursive', 'direct'] as const) {
       const params = { type: mode, stream: 'true' }
-      for await (const line of this.#rpc.lines('pin/ls', {
+      for await (const line of this.#streams.lines('pin/ls', {
         params,
         signal: options?.signal,
         idleTimeoutMs: this.#requestTimeoutMs
@@ -136,7 +149,10 @@ class KuboConnector implements IpfsConnector {
     // Not `type=all`: that would walk every pin to find out whether this is a part of it.
     for (const mode of ['recursive', 'direct'] as const) {
       try {
-        await this.#json('pin/ls', [cid], options, { params: { type: mode } })
+        const find = async (client: KuboRPCClient, call: { signal: AbortSignal }) => {
+          for await (const _pin of client.pin.ls({ ...call, paths: cid, type: mode }));
+        }
+        await this.#call('pin/ls', options, find)
         return mode
       } catch (error) {
         if (!isNotPinned(error)) throw error
@@ -149,8 +165,8 @@ class KuboConnector implements IpfsConnector {
 
   async resolve(path: string, options?: AbortOptions): Promise<CidString> {
     const full = path.startsWith('/') ? path : `/ipfs/${path}`
-    const { Path } = (await this.#json('resolve', [full], options)) as { Path: string }
-    return parseCid(Path.split('/')[2] ?? '').toString()
+    const resolved = await this.#call('resolve', options, (client, call) => client.resolve(full, call))
+    return parseCid(resolved.split('/')[2] ?? '').toString()
   }
 
   async putBlocks(blocks: AsyncIterable<IpfsBlock>, options?: AbortOptions): Promise<{ release(): void }> {
@@ -163,10 +179,12 @@ class KuboConnector implements IpfsConnector {
       if (this.#holds === 0) for (const wake of this.#onReleased) wake()
     }
     try {
-      await this.#json('dag/import', [], options, {
-        params: { 'pin-roots': 'false' },
-        upload: encodeCar(verified(blocks))
-      })
+      for await (const batch of inBatches(verified(blocks))) {
+        const archive = archiveOf(batch)
+        await this.#call('dag/import', options, async (client, call) => {
+          for await (const _root of client.dag.import([archive], { ...call, pinRoots: false }));
+        })
+      }
     } catch (error) {
       release()
       throw error
@@ -175,20 +193,20 @@ class KuboConnector implements IpfsConnector {
   }
 
   async getBlock(cid: CidString, options?: AbortOptions): Promise<Uint8Array> {
-    parseCid(cid)
-    return this.#rpc.bytes('block/get', { args: [cid], signal: options?.signal, idleTimeoutMs: this.#requestTimeoutMs })
+    const parsed = parseCid(cid)
+    return this.#call('block/get', options, (client, call) => client.block.get(parsed, call))
   }
 
   async *cat(cid: CidString, options?: AbortOptions): AsyncIterable<Uint8Array> {
     parseCid(cid)
-    yield* this.#rpc.stream('cat', { args: [cid], signal: options?.signal, idleTimeoutMs: this.#requestTimeoutMs })
+    yield* this.#streams.stream('cat', { args: [cid], signal: options?.signal, idleTimeoutMs: this.#requestTimeoutMs })
   }
 
   /** Kubo does not know which blocks an upload of ours has brought, so this waits until all uploads are pinned or given up. */
   async *repoGc(options?: AbortOptions): AsyncIterable<{ cid: CidString }> {
     await this.#allReleased(options?.signal)
     const idleTimeoutMs = this.#init.repogcTimeoutMs ?? 24 * 3_600_000
-    for await (const line of this.#rpc.lines('repo/gc', {
+    for await (const line of this.#streams.lines('repo/gc', {
       params: { 'stream-errors': 'true' },
       signal: options?.signal,
       idleTimeoutMs
@@ -217,18 +235,15 @@ class KuboConnector implements IpfsConnector {
   }
 
   async repoStat(options?: AbortOptions): Promise<RepoStat> {
-    const stat = (await this.#json('repo/stat', [], options, { params: { 'size-only': 'true' } })) as {
-      RepoSize: number
-      StorageMax: number
-    }
-    return { repoSizeBytes: stat.RepoSize, storageMaxBytes: stat.StorageMax }
+    const stat = await this.#call('repo/stat', options, (client, call) => client.repo.stat({ ...call, ...SIZE_ONLY }))
+    return { repoSizeBytes: Number(stat.repoSize), storageMaxBytes: Number(stat.storageMax) }
   }
 
   // --- peers ----------------------------------------------------------------------------------------------------------------
 
   async swarmPeers(options?: AbortOptions): Promise<readonly PeerIdString[]> {
-    const { Peers } = (await this.#json('swarm/peers', [], options)) as { Peers: { Peer: string }[] | null }
-    return [...new Set((Peers ?? []).map(({ Peer }) => Peer))]
+    const peers = await this.#call('swarm/peers', options, (client, call) => client.swarm.peers(call))
+    return [...new Set(peers.map(({ peer }) => peer.toString()))]
   }
 
   async connectSwarm(addresses: readonly MultiaddrString[], options?: AbortOptions): Promise<void> {
@@ -260,20 +275,17 @@ class KuboConnector implements IpfsConnector {
   }
 
   async #connect(address: MultiaddrString, signal: AbortSignal | undefined): Promise<void> {
-    const timeout = AbortSignal.timeout(CONNECT_TIMEOUT_MS)
-    await this.#rpc.json('swarm/connect', {
-      args: [address],
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-    })
+    const connect = (client: KuboRPCClient, call: AbortOptions) => client.swarm.connect(multiaddr(address), call)
+    await this.#call('swarm/connect', signal === undefined ? undefined : { signal }, connect, CONNECT_TIMEOUT_MS)
   }
 
-  async #json(
+  async #call<T>(
     command: string,
-    args: readonly string[],
-    call: AbortOptions | undefined,
-    options: CallOptions = {}
-  ): Promise<unknown> {
-    return this.#rpc.json(command, { args, idleTimeoutMs: this.#requestTimeoutMs, signal: call?.signal, ...options })
+    options: AbortOptions | undefined,
+    make: (client: KuboRPCClient, call: { signal: AbortSignal }) => Promise<T>,
+    timeoutMs = this.#requestTimeoutMs
+  ): Promise<T> {
+    return this.#client.call(command, { signal: options?.signal, timeoutMs }, make)
   }
 }
 
