@@ -25,9 +25,11 @@ import type { NodeId } from './types.ts'
  * snapshot, or one whose disk hangs (T24).
  */
 function mayCampaign(s: CoreState): boolean {
-  if (s.installing !== undefined || s.diskStalled) return false
+  if (s.installing !== undefined || (s.diskStalled && !s.mutations.has('stalled-disk-campaigns'))) return false
   const { log } = s
   if (log.config.config.voters.length === 0) return false
+  if (s.mutations.has('learner-campaigns')) return true
+  if (s.mutations.has('removed-voter-never-campaigns')) return isVoter(log.config.config, s.id)
   let placed = log.config
   while (!isVoter(placed.config, s.id)) {
     if (placed.index <= log.commitIndex) return false
@@ -46,8 +48,9 @@ export function startElectionTimer(s: CoreState): void {
 /** The leader was silent for too long: campaigns, if this node may, and starts the timer anew. Called by the tick. */
 export function tickElection(s: CoreState): void {
   if (s.electionDeadlineMs === undefined || s.nowMs < s.electionDeadlineMs) return
-  if (mayCampaign(s)) startPreVote(s)
-  else s.resetElectionDeadline()
+  if (!mayCampaign(s)) s.resetElectionDeadline()
+  else if (s.mutations.has('no-pre-vote')) startElection(s, false)
+  else startPreVote(s)
 }
 
 /** Asks everybody whether they would vote for this node in the next term. */
@@ -87,7 +90,8 @@ export function countOwnVote(s: CoreState): void {
 }
 
 function countVotes(s: CoreState): void {
-  const tally = tallyVotes(s.log.config.config, s.votes)
+  const { config } = s.log.config
+  const tally = tallyVotes(s.mutations.has('election-ignores-outgoing') ? { ...config, outgoing: [] } : config, s.votes)
   if (tally === 'lost') becomeFollower(s, s.term, undefined)
   else if (tally === 'won' && s.role === 'pre-candidate') startElection(s, false)
   else if (tally === 'won' && s.role === 'candidate') becomeLeader(s)
@@ -98,6 +102,7 @@ function countVotes(s: CoreState): void {
  * stepped down, and is no reason to refuse it (T22).
  */
 export function isSticky(s: CoreState, candidate: NodeId): boolean {
+  if (s.mutations.has('never-sticky')) return false
   if (s.leading !== undefined) return true
   if (s.leader === undefined || s.leader === candidate) return false
   return s.nowMs - s.leaderContactMs < s.options.electionTimeoutMs
@@ -106,7 +111,9 @@ export function isSticky(s: CoreState, candidate: NodeId): boolean {
 /** Answers a pre-vote. Changes neither state nor timer (T22); a refusal tells a node that is behind what the term is. */
 export function onPreVoteRequest(s: CoreState, from: NodeId, message: PreVoteRequest): void {
   const granted = message.term > s.term && !isSticky(s, from) && s.log.isUpToDate(message.lastIndex, message.lastTerm)
-  s.send(from, { type: 'pre-vote-response', term: granted ? message.term : s.term, granted })
+  if (granted && s.mutations.has('pre-vote-restarts-timer')) s.resetElectionDeadline()
+  const shown = granted || s.mutations.has('pre-vote-hides-term') ? message.term : s.term
+  s.send(from, { type: 'pre-vote-response', term: shown, granted })
 }
 
 export function onPreVoteResponse(s: CoreState, from: NodeId, message: PreVoteResponse): void {
@@ -123,7 +130,7 @@ export function onPreVoteResponse(s: CoreState, from: NodeId, message: PreVoteRe
  */
 export function onVoteRequest(s: CoreState, from: NodeId, message: VoteRequest): void {
   const free = s.votedFor === from || (s.votedFor === undefined && s.leader === undefined)
-  const granted = free && s.log.isUpToDate(message.lastIndex, message.lastTerm)
+  const granted = free && hasEarnedVote(s, from, message)
   if (granted) {
     if (s.votedFor === undefined) s.setHardState(s.term, from)
     s.resetElectionDeadline()
@@ -133,9 +140,17 @@ export function onVoteRequest(s: CoreState, from: NodeId, message: VoteRequest):
   else s.send(from, response)
 }
 
+/** Whether the candidate's log is at least as complete as this one's (paper §5.4.1): the only ground, apart from mutations. */
+function hasEarnedVote(s: CoreState, from: NodeId, message: VoteRequest): boolean {
+  if (s.mutations.has('vote-without-recency')) return true
+  if (s.mutations.has('old-vote-in-new-term') && s.votedFor === from) return true
+  if (s.mutations.has('learner-refuses-vote') && !isVoter(s.log.config.config, s.id)) return false
+  return s.log.isUpToDate(message.lastIndex, message.lastTerm)
+}
+
 export function onVoteResponse(s: CoreState, from: NodeId, message: VoteResponse): void {
   if (s.role !== 'candidate') return
-  s.votes.set(from, message.granted)
+  s.votes.set(from, message.granted || s.mutations.has('refusal-counted-as-vote'))
   countVotes(s)
 }
 

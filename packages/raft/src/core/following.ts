@@ -48,6 +48,8 @@ export function onAppendEntriesRequest(s: CoreState, from: NodeId, message: Appe
 function agreesAtPrevious(s: CoreState, from: NodeId, message: AppendEntriesRequest): boolean {
   const { prevIndex, prevTerm, prevChain } = message
   if (prevIndex < s.log.base.index) return true
+  if (s.mutations.has('heartbeat-unchecked') && message.entries.length === 0) return prevIndex <= s.log.lastIndex
+  if (s.mutations.has('previous-checked-by-index')) return prevIndex <= s.log.lastIndex
   if (s.log.termAt(prevIndex) !== prevTerm) return false
   invariant(
     s.log.chainAt(prevIndex) === prevChain,
@@ -113,7 +115,8 @@ function commitVerified(s: CoreState, leaderCommit: Index, matchIndex: Index): v
 function acknowledge(s: CoreState, to: NodeId, message: AppendEntriesRequest, matchIndex: Index): void {
   const unsafe = s.mutations.has('ack-before-durable')
   const heartbeat = message.entries.length === 0 && !unsafe
-  const index = heartbeat ? Math.min(matchIndex, s.log.durableIndex) : matchIndex
+  const proved = s.mutations.has('heartbeat-proves-all') ? s.log.lastIndex : matchIndex
+  const index = heartbeat ? Math.min(proved, s.log.durableIndex) : matchIndex
   const response = {
     type: 'append-entries-response',
     term: s.term,

@@ -85,9 +85,11 @@ export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: A
   if (!message.success) {
     const agreeIndex = s.log.lastIndexWithin(message.hintIndex, message.hintTerm)
     peer.refused(message.index, agreeIndex)
+    if (s.mutations.has('next-below-match')) peer.nextIndex = Math.min(message.index, agreeIndex + 1)
     return
   }
-  peer.agreed(message.index)
+  if (s.mutations.has('window-never-freed')) peer.matchIndex = Math.max(peer.matchIndex, message.index)
+  else peer.agreed(message.index)
   if (peer.state === 'probe' || (peer.state === 'snapshot' && peer.matchIndex >= s.log.base.index))
     peer.becomeReplicate()
 }
@@ -100,9 +102,9 @@ export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: A
 function advanceCommit(s: CoreState, leading: Leading): void {
   const { log } = s
   const own = s.mutations.has('own-match-at-append') ? log.lastIndex : log.durableIndex
-  const reached: Index = quorumReached(log.config.config, (id) =>
-    id === s.id ? own : (leading.peers.get(id)?.matchIndex ?? 0)
-  )
+  const { config } = log.config
+  const deciding = s.mutations.has('commit-ignores-outgoing') ? { ...config, outgoing: [] } : config
+  const reached: Index = quorumReached(deciding, (id) => (id === s.id ? own : (leading.peers.get(id)?.matchIndex ?? 0)))
   if (reached <= log.commitIndex) return
   if (log.termAt(reached) !== s.term && !s.mutations.has('commit-old-term-by-counting')) return
   for (let index = log.commitIndex + 1; index <= reached; index++) {
@@ -124,7 +126,7 @@ export function finishLeading(s: CoreState, leading: Leading): void {
 /** The clock of a leader. `stalled`: this node itself did nothing for long, so that the silence of its peers says little (T26). */
 export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): void {
   if (stalled) leading.quorumFloorMs = s.nowMs
-  if (s.diskStalled) {
+  if (s.diskStalled && !s.mutations.has('stalled-disk-leads')) {
     // It could still heartbeat and so keep others from taking over, while it can commit nothing (T23).
     s.alarm(
       'disk-stalled',
@@ -133,7 +135,7 @@ export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): vo
     stepDownInFavour(s, leading)
     return
   }
-  if (!hearsQuorum(s, leading)) {
+  if (!hearsQuorum(s, leading) && !s.mutations.has('no-check-quorum')) {
     becomeFollower(s, s.term, undefined)
     return
   }

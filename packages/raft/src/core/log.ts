@@ -10,6 +10,7 @@
 
 import { invariant } from './invariants.ts'
 import { decodeConfig } from './members.ts'
+import { type Mutation, NO_MUTATIONS } from './mutations.ts'
 import { payloadOf } from './record.ts'
 import { type ClusterConfig, type Entry, EntryKind, type Index, type LogBase, type Term } from './types.ts'
 
@@ -38,8 +39,16 @@ export class Log {
   /** Entries up to here are in the state machine. `base.index <= appliedIndex <= applyingIndex`. */
   appliedIndex: Index
 
+  readonly #mutations: ReadonlySet<Mutation>
+
   /** @throws {BrokenInvariant} when the entries do not continue the base, or the applied index lies outside of them */
-  constructor(base: LogBase, entries: readonly Entry[], appliedIndex: Index) {
+  constructor(
+    base: LogBase,
+    entries: readonly Entry[],
+    appliedIndex: Index,
+    mutations: ReadonlySet<Mutation> = NO_MUTATIONS
+  ) {
+    this.#mutations = mutations
     this.#base = base
     this.#entries = []
     this.#configs = [{ index: base.index, config: base.config }]
@@ -51,8 +60,8 @@ export class Log {
     this.durableIndex = this.lastIndex
     this.stagedIndex = this.lastIndex
     this.commitIndex = appliedIndex
-    this.applyingIndex = appliedIndex
-    this.appliedIndex = appliedIndex
+    this.applyingIndex = mutations.has('applied-twice') ? base.index : appliedIndex
+    this.appliedIndex = mutations.has('applied-twice') ? base.index : appliedIndex
   }
 
   get base(): LogBase {
@@ -80,6 +89,7 @@ export class Log {
 
   /** The configuration in force: that of the last config entry, committed or not (paper §6; T30). */
   get config(): PlacedConfig {
+    if (this.#mutations.has('config-at-commit')) return this.configAt(this.commitIndex)
     return this.#configs[this.#configs.length - 1]!
   }
 
@@ -187,7 +197,9 @@ export class Log {
     )
     const dropped = this.#entries.splice(from - this.#base.index - 1)
     for (const entry of dropped) this.#bytes -= entry.record.length
-    while (this.config.index >= from) this.#configs.pop()
+    if (!this.#mutations.has('config-kept-by-truncation')) {
+      while (this.#configs[this.#configs.length - 1]!.index >= from) this.#configs.pop()
+    }
     this.durableIndex = Math.min(this.durableIndex, from - 1)
     this.stagedIndex = Math.min(this.stagedIndex, from - 1)
   }
@@ -215,9 +227,12 @@ export class Log {
       base.index >= this.commitIndex,
       () => `a snapshot at ${base.index} would take back what is committed up to ${this.commitIndex}`
     )
+    const beyond = base.index - this.#base.index
+    const later = this.#configs.filter((placed) => placed.index > base.index)
     this.#base = base
-    this.#entries = []
+    this.#entries = this.#mutations.has('log-kept-by-snapshot') ? this.#entries.slice(beyond) : []
     this.#configs = [{ index: base.index, config: base.config }]
+    if (this.#mutations.has('config-kept-by-snapshot')) this.#configs.push(...later)
     this.#bytes = 0
     this.durableIndex = base.index
     this.stagedIndex = base.index

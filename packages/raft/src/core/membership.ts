@@ -46,7 +46,8 @@ export function changeMembers(s: CoreState, ticket: number, change: MembershipCh
  */
 function changeObstacle(s: CoreState, leading: Leading): string | undefined {
   const { index, config } = s.log.config
-  if (index > s.log.commitIndex) return `the configuration at ${index} is not committed yet`
+  if (index > s.log.commitIndex && !s.mutations.has('change-on-uncommitted-config'))
+    return `the configuration at ${index} is not committed yet`
   if (isJoint(config)) return `the joint configuration at ${index} is not left yet`
   if (!hasCommittedInTerm(s, leading) && !s.mutations.has('no-own-term-barrier')) {
     return `nothing of term ${s.term} is committed yet`
@@ -89,6 +90,7 @@ export function settleMembership(s: CoreState, leading: Leading): void {
   const { index, config } = s.log.config
   if (index > s.log.commitIndex || !hasCommittedInTerm(s, leading)) return
   if (isJoint(config)) {
+    if (s.mutations.has('joint-never-left')) return
     appendConfig(s, leading, leaveJoint(config))
     return
   }
@@ -102,6 +104,7 @@ export function settleMembership(s: CoreState, leading: Leading): void {
 /** A leader that the committed configuration does not name goes, after `flushPeers` has told the others what is committed (T32). */
 export function leaveIfRemoved(s: CoreState, leading: Leading): void {
   const { index, config } = s.log.config
+  if (s.mutations.has('removed-leader-stays')) return
   if (index <= s.log.commitIndex && !isVoter(config, s.id)) stepDownInFavour(s, leading)
 }
 

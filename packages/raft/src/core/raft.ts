@@ -80,7 +80,7 @@ export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> 
   const joiner = init.base.index === 0 && sameConfig(init.base.config, EMPTY_CONFIG)
   const fault = joiner ? undefined : configFault(init.base.config)
   invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
-  const log = new Log(init.base, init.entries, init.appliedIndex)
+  const log = new Log(init.base, init.entries, init.appliedIndex, mutations)
   invariant(
     log.lastTerm <= init.hardState.term,
     () => `the log ends in term ${log.lastTerm}, past the term ${init.hardState.term} of the hard state`
@@ -247,7 +247,8 @@ function handle(s: CoreState, input: Input): void {
  * still to be handled, so that nobody's silence is held against him: timers start anew (T26).
  */
 function tick(s: CoreState): void {
-  const stalled = s.lastTickMs !== undefined && s.nowMs - s.lastTickMs > s.options.electionTimeoutMs / 2
+  const gapMs = s.lastTickMs === undefined ? 0 : s.nowMs - s.lastTickMs
+  const stalled = gapMs > s.options.electionTimeoutMs / 2 && !s.mutations.has('stall-counted-as-silence')
   s.lastTickMs = s.nowMs
   if (s.leading !== undefined) {
     tickLeader(s, s.leading, stalled)
@@ -305,9 +306,11 @@ function answerStale(s: CoreState, from: NodeId, message: Message): void {
       // A refusal by a node that is behind is a refusal all the same.
       onPreVoteResponse(s, from, message)
       break
+    case 'append-entries-response':
+      if (s.mutations.has('answers-of-old-terms-counted')) peerAnswered(s, from, message)
+      break
     case 'pre-vote-request':
     case 'vote-response':
-    case 'append-entries-response':
     case 'install-snapshot-response':
     case 'timeout-now':
     case 'read-index-response':
@@ -367,7 +370,8 @@ function peerAnswered(
   const peer = s.leading?.peers.get(from)
   if (peer === undefined) return
   peer.contactAtMs = s.nowMs
-  peer.readPosition = Math.max(peer.readPosition, message.readPosition)
+  const echoed = s.mutations.has('any-answer-confirms-reads') ? s.leading!.readPosition : message.readPosition
+  peer.readPosition = Math.max(peer.readPosition, echoed)
   if (message.type === 'append-entries-response') onAppendEntriesResponse(s, peer, message)
   else onInstallSnapshotResponse(s, peer, message)
 }
@@ -377,7 +381,8 @@ function applyCommitted(s: CoreState): void {
   const log = s.log
   if (s.installing !== undefined) return
   const room = log.appliedIndex + s.options.maxApplyEntries
-  const to = Math.min(log.commitIndex, log.durableIndex, room)
+  const durable = s.mutations.has('apply-before-durable') ? log.lastIndex : log.durableIndex
+  const to = Math.min(log.commitIndex, durable, room)
   if (to <= log.applyingIndex) return
   s.out.push({ type: 'apply', entries: log.range(log.applyingIndex + 1, to) })
   log.applyingIndex = to

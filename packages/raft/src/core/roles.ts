@@ -15,7 +15,8 @@ import type { NodeId, Term } from './types.ts'
  */
 export function becomeFollower(s: CoreState, term: Term, leader: NodeId | undefined): void {
   const wasLeading = s.leading
-  if (term > s.term) s.setHardState(term, undefined)
+  if (term > s.term) s.setHardState(term, s.mutations.has('old-vote-in-new-term') ? s.votedFor : undefined)
+  else if (s.mutations.has('vote-erased-on-step-down')) s.votedFor = undefined
   s.role = 'follower'
   s.leader = leader
   s.votes.clear()

@@ -93,7 +93,7 @@ export function onInstallSnapshotRequest(s: CoreState, from: NodeId, message: In
     )
     log.commitIndex = base.index
   }
-  if (base.index <= log.commitIndex) {
+  if (base.index <= log.commitIndex && !s.mutations.has('stale-snapshot-taken')) {
     // Committed, but perhaps not all on this disk yet: the answer waits for it.
     respond(s, from, base.index, 'installed', message.readPosition)
     return
@@ -110,7 +110,7 @@ function respond(
   outcome: InstallSnapshotResponse['outcome'],
   readPosition: number
 ): void {
-  const throughIndex = outcome === 'installed' ? index : 0
+  const throughIndex = outcome === 'installed' && !s.mutations.has('snapshot-acknowledged-early') ? index : 0
   s.send(to, { type: 'install-snapshot-response', term: s.term, index, outcome, readPosition }, throughIndex)
 }
 

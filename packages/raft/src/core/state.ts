@@ -85,6 +85,11 @@ export interface Transfer {
   sent: boolean
 }
 
+/** Where the questions of this start are numbered from. */
+function firstQuestion(init: CoreInit, mutations: ReadonlySet<Mutation>): number {
+  return mutations.has('question-numbers-reused') ? 0 : (init.seed >>> 1) * QUESTIONS_PER_START
+}
+
 export class CoreState {
   readonly id: NodeId
   readonly options: CoreOptions
@@ -138,7 +143,7 @@ export class CoreState {
     this.checksum = init.checksum
     this.mutations = mutations
     this.prng = new Prng(init.seed)
-    this.followerReads = { waiting: [], asked: undefined, lastId: (init.seed >>> 1) * QUESTIONS_PER_START }
+    this.followerReads = { waiting: [], asked: undefined, lastId: firstQuestion(init, mutations) }
     this.log = log
     this.term = init.hardState.term
     this.votedFor = init.hardState.votedFor
@@ -186,7 +191,7 @@ export class CoreState {
   truncateLog(from: Index): void {
     this.log.truncate(from)
     this.#truncateFrom = from
-    this.#lowerPending(from - 1)
+    if (!this.mutations.has('write-vouches-for-successors')) this.#lowerPending(from - 1)
   }
 
   /** The log was replaced on disk by a snapshot at `base`. */
@@ -212,7 +217,7 @@ export class CoreState {
       type: 'persist',
       seq,
       hardState,
-      truncateFrom: this.#truncateFrom,
+      truncateFrom: this.mutations.has('truncation-not-written') ? undefined : this.#truncateFrom,
       entries,
       release: this.#release
     })
