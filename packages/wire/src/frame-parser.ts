@@ -15,7 +15,8 @@ const SMALL_PIECE_BYTES = 4096
 const TAIL_BYTES = 4 * SMALL_PIECE_BYTES
 
 export class FrameParser {
-  readonly #maxFrameBytes: number
+  /** Largest frame taken, without its header; holds from the next header on. */
+  maxFrameBytes: number
   readonly #onFrame: (frame: Uint8Array) => void
   /** The header as far as it is there; meaningful while `#missing` is undefined. */
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES)
@@ -34,7 +35,7 @@ export class FrameParser {
    * @param onFrame - gets each frame, in order; must not throw
    */
   constructor(maxFrameBytes: number, onFrame: (frame: Uint8Array) => void) {
-    this.#maxFrameBytes = maxFrameBytes
+    this.maxFrameBytes = maxFrameBytes
     this.#onFrame = onFrame
   }
 
@@ -105,8 +106,8 @@ export class FrameParser {
     this.#headerBytes = 0
     const header = this.#header
     const length = (header[0]! | (header[1]! << 8) | (header[2]! << 16) | (header[3]! << 24)) >>> 0
-    if (length > this.#maxFrameBytes) {
-      this.#failure = `a frame of ${length} bytes was announced, the largest allowed is ${this.#maxFrameBytes}`
+    if (length > this.maxFrameBytes) {
+      this.#failure = `a frame of ${length} bytes was announced, the largest allowed is ${this.maxFrameBytes}`
     } else {
       this.#missing = length
     }

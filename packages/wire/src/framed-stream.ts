@@ -25,7 +25,7 @@ const MAX_READ_BUFFER_BYTES = 17 * 1024 * 1024
 const CLOSE_TIMEOUT_MS = 1000
 
 export interface FramedStreamInit {
-  /** Largest frame taken or sent, without its header. */
+  /** Largest frame taken, until `allowFrames` says otherwise, or sent; without its header. */
   readonly maxFrameBytes: number
   /** Most bytes that wait to be sent, headers included. */
   readonly maxQueuedBytes: number
@@ -78,6 +78,11 @@ export class FramedStream {
       void this.close()
     })
     if (stream.status !== 'open') queueMicrotask(() => this.#onEnd(undefined))
+  }
+
+  /** Takes frames of up to `bytes` from the next one on. */
+  allowFrames(bytes: number): void {
+    this.#parser.maxFrameBytes = bytes
   }
 
   /** Bytes that wait to be sent. */

@@ -18,6 +18,7 @@ import {
   HELLO_ACCEPTED,
   HELLO_REFUSED,
   LINK_WANTED,
+  MAX_HELLO_BYTES,
   MAX_REASON_BYTES,
   PeerLink,
   type PeerLinkInit
@@ -31,7 +32,7 @@ export interface LinksInit {
   readonly maxFrameBytes: number
   /** Most bytes that wait for one peer; what comes on top is dropped. */
   readonly maxQueuedBytes: number
-  /** Makes the first frame of each stream that this end opens. */
+  /** Makes the first frame of each stream that this end opens; at most 4 KiB. */
   readonly hello: () => Uint8Array
   /** Judges the first frame of each stream that a peer opens. @returns why it is refused, in plain words for the peer's operator; undefined to accept */
   readonly onHello: (peer: string, hello: Uint8Array) => string | undefined
@@ -69,6 +70,8 @@ export interface FrameLinks {
   /** Queues a frame of at least one byte; all that is queued for a peer within one turn leaves in one write. @returns false if it was dropped */
   send(peer: string, frame: Frame): boolean
   isUp(peer: string): boolean
+  /** Whether a stream stands that the peer opened and whose hello was accepted. */
+  hears(peer: string): boolean
   /** Bytes that wait for this peer. */
   queuedBytes(peer: string): number
   /** Takes no more frames from this peer until `resume`; makes it wait once its window is full. */
@@ -81,6 +84,8 @@ export interface FrameLinks {
 /** A stream that says nothing for so long after it was opened is aborted. */
 const HELLO_TIMEOUT_MS = 5000
 const REFUSED_THROTTLE_MS = 10_000
+/** How often a peer may say on one stream that it wants the link, or no longer does: each costs this end a dial, and the peer 4 bytes. */
+const MAX_WISHES = 64
 /** Peers that may have a stream to us open although we did not ask for them. */
 const MAX_UNASKED_PEERS = 256
 
@@ -161,6 +166,10 @@ class Links implements FrameLinks {
     return this.#outgoing.get(peer)?.up ?? false
   }
 
+  hears(peer: string): boolean {
+    return this.#incoming.has(peer)
+  }
+
   queuedBytes(peer: string): number {
     return this.#outgoing.get(peer)?.queuedBytes ?? 0
   }
@@ -226,12 +235,15 @@ class Links implements FrameLinks {
     let accepted = false
     const timer = setTimeout(() => framed.abort(new WireProtocolError('no hello came')), HELLO_TIMEOUT_MS)
     timer.unref()
+    let wishes = 0
     const framed: FramedStream = new FramedStream(stream, {
-      maxFrameBytes: this.#init.maxFrameBytes,
+      // Nobody may make this end hold more before it is known who it is.
+      maxFrameBytes: MAX_HELLO_BYTES,
       maxQueuedBytes: 4 * MAX_REASON_BYTES,
       onFrame: (frame) => {
         if (accepted) {
           if (frame.length > 0) this.#handler?.onFrame(peer, frame)
+          else if (++wishes > MAX_WISHES) framed.abort(new WireProtocolError('the peer changes its mind without end'))
           else if (this.#incoming.get(peer) === framed) this.#onWish(peer, !this.#wantedBy.has(peer))
           return
         }
@@ -263,6 +275,7 @@ class Links implements FrameLinks {
     const older = this.#incoming.get(peer)
     this.#incoming.set(peer, framed)
     older?.abort(new Error('the peer opened a newer stream'))
+    framed.allowFrames(this.#init.maxFrameBytes)
     framed.send(Uint8Array.of(HELLO_ACCEPTED))
     this.#onWish(peer, hello[0] === LINK_WANTED)
     this.#outgoing.get(peer)?.hurry()

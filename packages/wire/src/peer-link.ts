@@ -21,6 +21,9 @@ export const LINK_WANTED = 1
 
 const EMPTY = new Uint8Array(0)
 
+/** Longest hello, its first byte included. */
+export const MAX_HELLO_BYTES = 4096
+
 /** Longest reason taken from a peer. */
 export const MAX_REASON_BYTES = 1024
 
@@ -98,9 +101,11 @@ export class PeerLink {
     if (this.#stopped.signal.aborted) return
     const up = this.#up
     this.#up = undefined
+    // Closed before the abort below, which would end a young stream with what waits on it.
+    const closing = up?.close()
     this.#stopped.abort()
     this.#wake?.()
-    await up?.close()
+    await closing
     if (up !== undefined) this.#init.onDown()
   }
 

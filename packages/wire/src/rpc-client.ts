@@ -16,6 +16,7 @@ import type { RpcLimits } from './rpc.ts'
 import {
   creditFrame,
   frameHead,
+  itemCost,
   maxRpcFrameBytes,
   payloadOfFrame,
   RpcFrame,
@@ -106,11 +107,11 @@ export class RpcClient {
     return id
   }
 
-  /** So many bytes were consumed: lets the server send as many more, by the half window. */
-  grant(id: number, consumed: number): void {
+  /** An item was consumed: lets the server send as much more, by the half window. */
+  grant(id: number, item: Uint8Array): void {
     const call = this.#pending.get(id)
     if (call === undefined) return
-    call.owed += consumed
+    call.owed += itemCost(item)
     if (call.owed < this.#limits.windowBytes / 2) return
     const bytes = call.owed
     call.owed = 0
@@ -148,7 +149,7 @@ export class RpcClient {
           return
         }
         const payload = payloadOfFrame(frame)
-        call.credit -= payload.length
+        call.credit -= itemCost(payload)
         call.receiver.onItem(payload)
         return
       }

@@ -8,7 +8,7 @@
  * | CREDIT | caller | bytes (4) that the answer may be longer |
  * | CANCEL | caller | |
  * | RESPONSE | server | the whole answer; the call is over |
- * | ITEM | server | one item of an answer that comes in pieces |
+ * | ITEM | server | one item of an answer that comes in pieces; costs credit (`itemCost`) |
  * | END | server | the call is over |
  * | FAILURE | server | refused or failed (1), then name, code and message, each with its length (2); the call is over |
  */
@@ -90,6 +90,12 @@ export function readHead(frame: Uint8Array): { type: number; id: number } | unde
   if (frame.length < 5) return undefined
   return { type: frame[0]!, id: readU32(frame, 1) }
 }
+
+/** What an item costs besides its bytes, so that items without any cannot fill the memory of either end. */
+const ITEM_OVERHEAD_BYTES = 64
+
+/** What an item takes of the credit; both ends count alike. */
+export const itemCost = (payload: Uint8Array): number => payload.length + ITEM_OVERHEAD_BYTES
 
 /** The bytes after type and id. */
 export const payloadOfFrame = (frame: Uint8Array): Uint8Array => frame.subarray(5)

@@ -10,6 +10,7 @@ import type { RpcHandler, RpcLimits } from './rpc.ts'
 import {
   failureFrame,
   frameHead,
+  itemCost,
   maxRpcFrameBytes,
   RpcFrame,
   type RpcRequest,
@@ -152,7 +153,8 @@ export class RpcServer {
     } catch (error) {
       if (signal.aborted) return
       const refused = error instanceof TooLargeError
-      const { name, code, message } = error as { name?: unknown; code?: unknown; message?: unknown }
+      // Whatever was thrown, even nothing.
+      const { name, code, message } = (error ?? {}) as { name?: unknown; code?: unknown; message?: unknown }
       const failure = { refused, name: textOf(name), code: textOf(code), message: textOf(message) }
       await this.#send(failureFrame(id, failure), call)
     }
@@ -162,7 +164,7 @@ export class RpcServer {
     for await (const item of items) {
       while (call.credit <= 0 && !call.abort.signal.aborted) await this.#wait(call)
       if (call.abort.signal.aborted) return
-      call.credit -= item.length
+      call.credit -= itemCost(item)
       await this.#sendPayload(RpcFrame.item, id, call, item)
     }
     await this.#send(frameHead(RpcFrame.end, id), call)

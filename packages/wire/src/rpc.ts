@@ -12,6 +12,7 @@ import { RpcTimeoutError, RpcUnreachableError } from './errors.ts'
 import { asError, type Libp2pHost, peerAddress, peerOfAddress } from './host.ts'
 import { ItemQueue } from './item-queue.ts'
 import { RpcClient } from './rpc-client.ts'
+import { itemCost } from './rpc-frames.ts'
 import { RpcServer } from './rpc-server.ts'
 
 export interface RpcLimits {
@@ -21,9 +22,9 @@ export interface RpcLimits {
   readonly maxQueuedBytes: number
   /** Most calls under way to one peer, and from one peer. @default 256 */
   readonly maxCalls: number
-  /** Most bytes of one streamed answer that are under way or not consumed; one item may exceed it. @default 256 KiB */
+  /** Most bytes of one streamed answer that are under way or not consumed, 64 more for each item; one item may exceed it. @default 256 KiB */
   readonly windowBytes: number
-  /** Largest answer that `call` puts together from items. @default 64 MiB */
+  /** Largest answer that `call` puts together from items, each beyond the first thousand counting 64 bytes more than it has. @default 64 MiB */
   readonly maxAnswerBytes: number
   /** A stream without calls is closed after so long. @default 60000 */
   readonly idleMs: number
@@ -96,6 +97,8 @@ const defaultLimits: RpcLimits = {
 
 const DEFAULT_TIMEOUT_MS = 10_000
 const MAX_STREAMS_PER_PEER = 8
+/** So many items of an answer that `call` puts together cost no more than their bytes. */
+const FREE_ITEMS = 1000
 
 /**
  * Makes an endpoint.
@@ -167,11 +170,11 @@ class Endpoint implements RpcEndpoint {
     id = client.begin(method, request, {
       onItem: (item) => {
         items.push(item)
-        bytes += item.length
+        bytes += items.length > FREE_ITEMS ? itemCost(item) : item.length
         const { maxAnswerBytes } = this.#limits
         if (bytes > maxAnswerBytes)
           fail(new RangeError(`Peer ${peer} answers ${method} with more than ${maxAnswerBytes} bytes`))
-        else client.grant(id, item.length)
+        else client.grant(id, item)
       },
       onEnd: (error) => {
         if (error !== undefined) reject(error)
@@ -210,7 +213,7 @@ class Endpoint implements RpcEndpoint {
         if (item === undefined) return
         yield item
         // Only what was consumed makes room for more.
-        client.grant(id, item.length)
+        client.grant(id, item)
       }
     } finally {
       options.signal?.removeEventListener('abort', onAbort)

@@ -172,4 +172,55 @@ describe('FrameLinks', () => {
     assert.deepEqual(atB.frames, [])
     await atB.links.stop()
   })
+
+  it('takes no large hello', async () => {
+    await using a = await createHost()
+    await using b = await createHost()
+    const atB = await startLinks(b)
+    const { closed } = await speak(a, b, [Buffer.alloc(5000)], 4)
+    // Well before a stream that says nothing is given up.
+    await until('the stream is closed', closed, 3000)
+    await atB.links.stop()
+  })
+
+  it('ends the stream of a peer that changes its mind without end', async () => {
+    await using a = await createHost()
+    await using b = await createHost()
+    const atB = await startLinks(b)
+    const hello = Buffer.from('\u0001group-a')
+    const { closed } = await speak(a, b, [hello, ...Array.from({ length: 1000 }, () => Buffer.alloc(0))])
+    await until('the stream is closed', closed, 3000)
+    assert.deepEqual(atB.frames, [])
+    await atB.links.stop()
+  })
+
+  it('sends what waits when it is stopped', async () => {
+    await using a = await createHost()
+    await using b = await createHost()
+    await introduce(a, b)
+    const atA = await startLinks(a)
+    const atB = await startLinks(b)
+    atA.links.setPeers([b.id])
+    await until('the link is up', () => atA.links.isUp(b.id))
+    assert.ok(atA.links.send(b.id, Buffer.alloc(1 << 20, 1)))
+    await atA.links.stop()
+    await until('the frame is there', () => atB.frames.length === 1)
+    await atB.links.stop()
+  })
 })
+
+/** Opens a stream by hand and sends frames on it, or only the first bytes of them. */
+async function speak(a: TestHost, b: TestHost, frames: readonly Buffer[], bytes?: number) {
+  const stream = await a.libp2p.dialProtocol(b.libp2p.getMultiaddrs(), PROTOCOL)
+  let closed = false
+  stream.addEventListener('close', () => {
+    closed = true
+  })
+  const all = frames.flatMap((frame) => {
+    const header = Buffer.alloc(4)
+    header.writeUInt32LE(frame.length)
+    return [header, frame]
+  })
+  stream.send(Buffer.concat(all).subarray(0, bytes))
+  return { closed: () => closed }
+}

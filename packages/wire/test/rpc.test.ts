@@ -224,4 +224,34 @@ describe('RpcEndpoint', () => {
     }
     assert.equal((await p.caller.call(p.b.id, 'echo', new Uint8Array(3))).length, 3)
   })
+
+  it('sends no more empty items than the caller consumes either', async () => {
+    await using p = await pair({ limits: { windowBytes: 64 * 1024 } })
+    let made = 0
+    p.server.handle('nothing', async function* () {
+      for (; made < 50_000; made++) {
+        if (made % 100 === 0) await new Promise((resolve) => setImmediate(resolve))
+        yield new Uint8Array(0)
+      }
+    })
+    const items = p.caller.stream(p.b.id, 'nothing', new Uint8Array())
+    await items.next()
+    let last = -1
+    let still = 0
+    await until('the server waits', () => {
+      still = made === last ? still + 1 : 0
+      last = made
+      return still === 10
+    })
+    assert.ok(made <= 1100, `${made} items were made, 1 was consumed`)
+    let consumed = 1
+    for await (const item of items) consumed += item.length + 1
+    assert.equal(consumed, 50_000)
+  })
+
+  it('fails a call whose handler throws nothing at all', async () => {
+    await using p = await pair()
+    p.server.handle('throw', () => Promise.reject(undefined))
+    await assert.rejects(p.caller.call(p.b.id, 'throw', new Uint8Array()), { name: 'RpcRemoteError' })
+  })
 })
