@@ -11,6 +11,12 @@ export type { Frame } from './framed-stream.ts'
 export type { Libp2pHost, WireLogger } from './host.ts'
 export { createLinks, type FrameLinks, type LinksHandler, type LinksInit } from './links.ts'
 export {
+  SecretMismatchError,
+  type SecretProblem,
+  type SecretProtectorInit,
+  secretProtector
+} from './private-network.ts'
+export {
   createRpc,
   type RpcCallOptions,
   type RpcContext,

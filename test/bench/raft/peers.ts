@@ -65,11 +65,11 @@ function profilingArguments(): string[] {
 export async function runPeers({ folder, entries, entryBytes }: LoadInit): Promise<Figure[]> {
   const peers = [new Peer(), new Peer(), new Peer()]
   try {
-    const swarmKey = `/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}`
+    const secret = randomBytes(32).toString('hex')
     const addresses: PeerAddress[] = await Promise.all(
       peers.map(async (peer) => {
         const opened = peer.hear('opened')
-        peer.say({ type: 'open', swarmKey })
+        peer.say({ type: 'open', secret })
         return (await opened).peer
       })
     )

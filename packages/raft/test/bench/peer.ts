@@ -11,7 +11,7 @@ import { createHost, startNode } from '../support/libp2p-node.ts'
 
 /** What the parent says. */
 export type ToPeer =
-  | { readonly type: 'open'; readonly swarmKey: string }
+  | { readonly type: 'open'; readonly secret: string }
   | { readonly type: 'start'; readonly folder: string; readonly peers: readonly PeerAddress[] }
   | { readonly type: 'run'; readonly concurrency: number; readonly entries: number; readonly entryBytes: number }
   | { readonly type: 'stop' }
@@ -98,7 +98,7 @@ async function main(): Promise<void> {
   const handle = async (message: ToPeer): Promise<void> => {
     switch (message.type) {
       case 'open': {
-        libp2p = await createHost({ swarmKey: Buffer.from(message.swarmKey) })
+        libp2p = await createHost({ secret: Buffer.from(message.secret, 'hex') })
         const addresses = libp2p.getMultiaddrs().map((address) => address.toString())
         say({ type: 'opened', peer: { id: libp2p.peerId.toString(), addresses } })
         break

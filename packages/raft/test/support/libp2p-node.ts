@@ -1,11 +1,12 @@
 /** A node as it runs in earnest: libp2p with a private network, on loopback, and its log in a folder. */
 
+import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import type { PrivateKey } from '@libp2p/interface'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import { secretProtector } from '@quorate/wire'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Raft, RaftInit } from '../../src/api.ts'
 import { openRaft } from '../../src/driver/driver.ts'
@@ -14,26 +15,26 @@ import { openSegmentLog } from '../../src/storage/segment-log.ts'
 import { openSnapshotStore } from '../../src/storage/snapshot-files.ts'
 import { createLibp2pTransport, type Libp2pTransportInit } from '../../src/transport/libp2p-transport.ts'
 
-/** A new secret of a private network, in the form that go-libp2p writes to `swarm.key`. */
-export const newSwarmKey = (): Uint8Array =>
-  Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${randomBytes(32).toString('hex')}`)
+/** A new secret of a private network. */
+export const newSecret = (): Uint8Array => randomBytes(32)
 
 export interface HostInit {
-  readonly swarmKey: Uint8Array
+  /** 32 bytes. */
+  readonly secret: Uint8Array
   /** @default a new one */
   readonly privateKey?: PrivateKey
   /** @default 0: any free one */
   readonly port?: number
 }
 
-export function createHost({ swarmKey, privateKey, port = 0 }: HostInit): Promise<Libp2p> {
+export function createHost({ secret, privateKey, port = 0 }: HostInit): Promise<Libp2p> {
   return createLibp2p({
     ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: [`/ip4/127.0.0.1/tcp/${port}`] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
-    connectionProtector: preSharedKey({ psk: swarmKey }),
+    connectionProtector: secretProtector({ secret, onMismatch: (error) => assert.fail(error.message) }),
     connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 100 },
     connectionMonitor: { enabled: false }
   })

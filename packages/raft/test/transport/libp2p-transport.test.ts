@@ -7,7 +7,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { Raft } from '../../src/api.ts'
 import type { CoreOptions } from '../../src/core/types.ts'
-import { createHost, newSwarmKey, startNode } from '../support/libp2p-node.ts'
+import { createHost, newSecret, startNode } from '../support/libp2p-node.ts'
 import { RegisterMachine } from '../support/register-machine.ts'
 import { until } from '../support/until.ts'
 
@@ -26,7 +26,7 @@ interface Node {
 class World implements AsyncDisposable {
   readonly nodes: Node[] = []
   readonly refusals: { readonly by: string; readonly reason: string }[] = []
-  readonly #swarmKey = newSwarmKey()
+  readonly #secret = newSecret()
   readonly #root: string
   readonly #options: Partial<CoreOptions>
 
@@ -37,7 +37,7 @@ class World implements AsyncDisposable {
 
   static async start(count: number, options: Partial<CoreOptions> = {}): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'quorate-raft-')), options)
-    const hosts = await Promise.all(Array.from({ length: count }, () => createHost({ swarmKey: world.#swarmKey })))
+    const hosts = await Promise.all(Array.from({ length: count }, () => createHost({ secret: world.#secret })))
     for (const host of hosts) await meet(host, hosts)
     // In no particular order, as they come from a configuration file.
     const voters = hosts.map((host) => host.peerId.toString())
@@ -47,7 +47,7 @@ class World implements AsyncDisposable {
 
   /** Starts a node that waits to be added. */
   async join(clusterId?: string): Promise<Node> {
-    const host = await createHost({ swarmKey: this.#swarmKey })
+    const host = await createHost({ secret: this.#secret })
     await meet(
       host,
       this.nodes.map(({ libp2p }) => libp2p)
@@ -82,7 +82,7 @@ class World implements AsyncDisposable {
 
   /** Starts a killed node again, as the same peer at another address. */
   async restart(node: Node): Promise<void> {
-    node.libp2p = await createHost({ swarmKey: this.#swarmKey, privateKey: privateKeyOf(node.libp2p) })
+    node.libp2p = await createHost({ secret: this.#secret, privateKey: privateKeyOf(node.libp2p) })
     const others = this.nodes.filter((other) => other !== node).map(({ libp2p }) => libp2p)
     await meet(node.libp2p, others)
     for (const other of others) await meet(other, [node.libp2p])

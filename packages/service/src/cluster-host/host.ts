@@ -15,9 +15,9 @@ import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
+import { type SecretMismatchError, secretProtector } from '@quorate/wire'
 import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
-import { type SecretMismatchError, secretProtector } from './secret-protector.ts'
 
 /** The DHT of the cluster network; not IPFS's. */
 const DHT_PROTOCOL = '/quorate/kad/1'

@@ -5,9 +5,9 @@
 
 import { join } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
+import type { SecretMismatchError } from '@quorate/wire'
 import { AddressBook } from '../cluster-host/address-book.ts'
 import { type ClusterHost, openClusterHost } from '../cluster-host/host.ts'
-import type { SecretMismatchError } from '../cluster-host/secret-protector.ts'
 import { newSession, Sessions } from '../cluster-host/sessions.ts'
 import type { ServiceConfig } from '../config/schema.ts'
 import type { Logger } from '../ports.ts'

@@ -9,8 +9,8 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { type SecretMismatchError, secretProtector } from '../../src/cluster-host/secret-protector.ts'
-import { until } from '../consensus/fakes.ts'
+import { type SecretMismatchError, secretProtector } from '../src/private-network.ts'
+import { until } from './support/until.ts'
 
 const one = Buffer.alloc(32, 1)
 const two = Buffer.alloc(32, 2)

@@ -1,6 +1,6 @@
 /**
- * The private network of a cluster: libp2p's pre-shared key (`@libp2p/pnet`), with a greeting before it that tells a wrong key
- * from a broken network.
+ * The private network of a cluster: only peers with its secret can connect. A greeting comes first, which tells a wrong secret
+ * from a broken network; then the connection is sealed with the secret (`sealed-connection.ts`).
  *
  * A pre-shared key alone fails badly: two peers with different keys see noise, and report a timeout or an oversized message. So
  * each side first sends 44 bytes in the clear:
@@ -11,14 +11,14 @@
  * | 24 | a fresh nonce |
  * | 16 | HMAC-SHA-256(secret, nonce), cut; zeros where there is no secret |
  *
- * The tag shows that the sender knows the secret, reveals nothing of a secret of 32 random bytes, and is of no use elsewhere:
- * it authenticates nothing, the encryption after it does. Used by `host.ts` as libp2p's connection protector.
+ * The tag shows that the sender knows the secret, reveals nothing of a secret of 32 random bytes, and is of no use elsewhere: it
+ * authenticates nothing, the handshake inside does. Given to libp2p as its connection protector by whoever makes the host.
  */
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { AbortOptions, ConnectionProtector, MessageStream, MultiaddrConnection } from '@libp2p/interface'
-import { preSharedKey } from '@libp2p/pnet'
 import { byteStream } from '@libp2p/utils'
+import { SealedConnection } from './sealed-connection.ts'
 
 const MAGIC = Buffer.from('QRT1')
 const NONCE_BYTES = 24
@@ -58,10 +58,6 @@ export interface SecretProtectorInit {
   readonly greetingTimeoutMs?: number
 }
 
-/** The key file that `@libp2p/pnet` reads. */
-const keyFile = (secret: Uint8Array): Uint8Array =>
-  Buffer.from(`/key/swarm/psk/1.0.0/\n/base16/\n${Buffer.from(secret).toString('hex')}`)
-
 const tagOf = (secret: Uint8Array | undefined, nonce: Uint8Array): Buffer =>
   secret === undefined
     ? Buffer.alloc(TAG_BYTES)
@@ -79,27 +75,28 @@ function judge(greeting: Buffer, secret: Uint8Array | undefined): SecretProblem 
 
 /** libp2p's connection protector of the cluster network. */
 export function secretProtector(init: SecretProtectorInit): () => ConnectionProtector {
-  return () => {
-    const inner = init.secret === undefined ? undefined : preSharedKey({ psk: keyFile(init.secret) })()
-    return {
-      async protect(connection: MessageStream, options?: AbortOptions): Promise<MessageStream> {
-        const timeout = AbortSignal.timeout(init.greetingTimeoutMs ?? GREETING_TIMEOUT_MS)
-        const signal = options?.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
-        const nonce = randomBytes(NONCE_BYTES)
-        const bytes = byteStream(connection)
-        const [theirs] = await Promise.all([
-          bytes.read({ bytes: GREETING_BYTES, signal }),
-          bytes.write(Buffer.concat([MAGIC, nonce, tagOf(init.secret, nonce)]), { signal })
-        ])
-        bytes.unwrap()
-        const problem = judge(Buffer.from(theirs.subarray()), init.secret)
-        if (problem !== undefined) {
-          const error = new SecretMismatchError(problem, (connection as MultiaddrConnection).remoteAddr.toString())
-          init.onMismatch(error)
-          throw error
-        }
-        return inner === undefined ? connection : await inner.protect(connection as MultiaddrConnection, { signal })
-      }
+  const { secret, onMismatch, greetingTimeoutMs = GREETING_TIMEOUT_MS } = init
+  const protect = async (connection: MessageStream, options?: AbortOptions): Promise<MessageStream> => {
+    const timeout = AbortSignal.timeout(greetingTimeoutMs)
+    const signal = options?.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+    const ourNonce = randomBytes(NONCE_BYTES)
+    const bytes = byteStream(connection)
+    const [greeting] = await Promise.all([
+      bytes.read({ bytes: GREETING_BYTES, signal }),
+      bytes.write(Buffer.concat([MAGIC, ourNonce, tagOf(secret, ourNonce)]), { signal })
+    ])
+    bytes.unwrap()
+    const theirs = Buffer.from(greeting.subarray())
+    const theirNonce = theirs.subarray(MAGIC.length, MAGIC.length + NONCE_BYTES)
+    // Whoever only echoes what he hears does not know the secret.
+    const problem = theirNonce.equals(ourNonce) ? 'not-quorate' : judge(theirs, secret)
+    const inner = connection as MultiaddrConnection
+    if (problem !== undefined) {
+      const error = new SecretMismatchError(problem, inner.remoteAddr.toString())
+      onMismatch(error)
+      throw error
     }
+    return secret === undefined ? connection : new SealedConnection(inner, { secret, ourNonce, theirNonce })
   }
+  return () => ({ protect })
 }
