@@ -313,6 +313,7 @@ class Driver<Result> implements Raft<Result> {
         void this.#installSnapshot(effect.from, effect.base)
         break
       case 'role-changed':
+        if (effect.leader !== undefined) this.#snapshotter.leaderIs(effect.leader)
         this.#emitter.emit('role', { role: effect.role, term: effect.term, leader: effect.leader })
         break
       case 'config-changed':
@@ -360,7 +361,10 @@ class Driver<Result> implements Raft<Result> {
         if (this.#inbox.length < MAX_INBOX) this.#input({ type: 'receive', from, message })
       },
       onPeerUp: (peer) => this.#input({ type: 'peer-up', peer }),
-      onPeerDown: (peer) => this.#input({ type: 'peer-down', peer }),
+      onPeerDown: (peer) => {
+        this.#snapshotter.peerLost(peer)
+        this.#input({ type: 'peer-down', peer })
+      },
       onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
       onFetchChunk: (_from, snapshotId, chunk) => this.#snapshotter.serveChunk(snapshotId, chunk)
     }

@@ -19,6 +19,10 @@ import type {
 
 /** Most bytes of a snapshot that are under way to this node: more would stand in front of consensus traffic. */
 const MAX_INFLIGHT_BYTES = 1024 * 1024
+/** Most chunks, however small: fewer than the calls that the transport has under way to one peer, which it would refuse beyond that. */
+const MAX_INFLIGHT_CHUNKS = 8
+/** How long the source may send nothing once another node leads. Until the transfer ends this node takes no entries. */
+const DEPOSED_SOURCE_PATIENCE_MS = 2000
 /** Tries for one piece before the transfer is given up; the next one goes on where this one ended. */
 const MAX_TRIES = 5
 const FIRST_RETRY_MS = 50
@@ -42,6 +46,16 @@ export async function* storedChunks(store: SnapshotStore, manifest: SnapshotMani
 
 const sameBase = (a: LogBase, b: LogBase): boolean => a.index === b.index && a.term === b.term && a.chain === b.chain
 
+/** Whom a snapshot is being fetched from. */
+interface Source {
+  readonly from: NodeId
+  readonly gone: AbortController
+  /** Answers that have come. */
+  answers: number
+  /** Ends the watch over a source that leads no more; undefined while it leads. */
+  endWatch: (() => void) | undefined
+}
+
 export class Snapshotter {
   readonly #init: SnapshotterInit
   readonly #stopped = new AbortController()
@@ -49,6 +63,7 @@ export class Snapshotter {
   /** The one that peers fetch; saves reading its manifest for each chunk. */
   #served: SnapshotManifest | undefined
   #fetching: Promise<unknown> | undefined
+  #source: Source | undefined
 
   constructor(init: SnapshotterInit) {
     this.#init = init
@@ -132,11 +147,24 @@ export class Snapshotter {
   }
 
   async #fetch(from: NodeId, base: LogBase): Promise<SnapshotManifest> {
+    const source: Source = { from, gone: new AbortController(), answers: 0, endWatch: undefined }
+    this.#source = source
+    try {
+      return await this.#fetchFrom(source, base)
+    } finally {
+      this.#source = undefined
+      source.endWatch?.()
+    }
+  }
+
+  async #fetchFrom(source: Source, base: LogBase): Promise<SnapshotManifest> {
     const { store, transport, logger } = this.#init
-    const { signal } = this.#stopped
+    const { from } = source
+    const signal = AbortSignal.any([this.#stopped.signal, source.gone.signal])
     const own = await store.latest()
     if (own !== undefined && sameBase(own.base, base)) return own
-    const manifest = await this.#persistently(() => transport.fetchManifest(from, base, signal))
+    const manifest = await this.#persistently(() => transport.fetchManifest(from, base, signal), signal)
+    source.answers++
     if (!sameBase(manifest.base, base)) {
       throw new SnapshotTransferError(
         `${from} offered a snapshot at ${base.index} and described one at ${manifest.base.index}`
@@ -147,7 +175,7 @@ export class Snapshotter {
       `Fetching the snapshot at ${base.index} from ${from}: ${manifest.totalBytes} bytes, ${writer.resumedChunks} of ${manifest.chunks.length} chunks are here`
     )
     try {
-      await this.#fetchChunks(from, manifest, writer)
+      await this.#fetchChunks(source, signal, manifest, writer)
       return await writer.commit()
     } catch (error) {
       await writer.abort({ keep: true }).catch(() => {})
@@ -156,52 +184,86 @@ export class Snapshotter {
   }
 
   /** Keeps as many chunks under way as fit the bound, and writes them in order. */
-  async #fetchChunks(from: NodeId, manifest: SnapshotManifest, writer: SnapshotWriter): Promise<void> {
+  async #fetchChunks(
+    source: Source,
+    signal: AbortSignal,
+    manifest: SnapshotManifest,
+    writer: SnapshotWriter
+  ): Promise<void> {
     const { chunks } = manifest
     const inflight: Promise<Uint8Array>[] = []
     let bytes = 0
     let next = writer.resumedChunks
     for (let chunk = writer.resumedChunks; chunk < chunks.length; chunk++) {
-      while (next < chunks.length && (inflight.length === 0 || bytes + chunks[next]!.bytes <= MAX_INFLIGHT_BYTES)) {
-        const fetched = this.#fetchChunk(from, manifest, next)
+      while (next < chunks.length && inflight.length < MAX_INFLIGHT_CHUNKS) {
+        if (inflight.length > 0 && bytes + chunks[next]!.bytes > MAX_INFLIGHT_BYTES) break
+        const fetched = this.#fetchChunk(source.from, signal, manifest, next)
         // Awaited below in its turn; until then a failure is nobody's, and must not be the process's.
         fetched.catch(() => {})
         inflight.push(fetched)
         bytes += chunks[next]!.bytes
         next++
       }
-      await writer.write(await inflight.shift()!)
+      const arrived = await inflight.shift()!
+      source.answers++
+      await writer.write(arrived)
       bytes -= chunks[chunk]!.bytes
     }
   }
 
-  #fetchChunk(from: NodeId, manifest: SnapshotManifest, chunk: number): Promise<Uint8Array> {
+  #fetchChunk(from: NodeId, signal: AbortSignal, manifest: SnapshotManifest, chunk: number): Promise<Uint8Array> {
     const expected = manifest.chunks[chunk]!
     return this.#persistently(async () => {
-      const bytes = await this.#init.transport.fetchChunk(from, manifest.id, chunk, this.#stopped.signal)
+      const bytes = await this.#init.transport.fetchChunk(from, manifest.id, chunk, signal)
       if (bytes.length !== expected.bytes || crc32(bytes) !== expected.crc32) {
         throw new SnapshotTransferError(`Chunk ${chunk} of snapshot ${manifest.id} is not what its manifest says`)
       }
       return bytes
+    }, signal)
+  }
+
+  /** The link to `peer` broke. If a snapshot is on its way from there, the transfer ends: what has come is kept for the next try. */
+  peerLost(peer: NodeId): void {
+    if (this.#source?.from === peer) this.#source.gone.abort(new SnapshotTransferError(`The link to ${peer} broke`))
+  }
+
+  /**
+   * `leader` leads. A source that does not lead any more may go on as long as it sends: it may as well be dead without a word, and a
+   * majority may need this node, which takes no entries before the transfer is over.
+   */
+  leaderIs(leader: NodeId): void {
+    const source = this.#source
+    if (source === undefined) return
+    if (source.from === leader) {
+      source.endWatch?.()
+      source.endWatch = undefined
+    } else if (source.endWatch === undefined) {
+      this.#watch(source)
+    }
+  }
+
+  #watch(source: Source): void {
+    const seen = source.answers
+    source.endWatch = this.#init.clock.after(DEPOSED_SOURCE_PATIENCE_MS, () => {
+      if (source.answers > seen) this.#watch(source)
+      else source.gone.abort(new SnapshotTransferError(`${source.from} leads no more, and sends nothing`))
     })
   }
 
-  async #persistently<T>(attempt: () => Promise<T>): Promise<T> {
-    const { signal } = this.#stopped
+  async #persistently<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {
         return await attempt()
       } catch (error) {
         if (tries === MAX_TRIES || signal.aborted) throw error
-        await this.#delay(FIRST_RETRY_MS * 2 ** (tries - 1))
+        await this.#delay(FIRST_RETRY_MS * 2 ** (tries - 1), signal)
         signal.throwIfAborted()
       }
     }
   }
 
-  #delay(ms: number): Promise<void> {
+  #delay(ms: number, signal: AbortSignal): Promise<void> {
     const { clock } = this.#init
-    const { signal } = this.#stopped
     return new Promise((resolve) => {
       const cancel = clock.after(ms, done)
       function done(): void {

@@ -24,6 +24,7 @@ import type {
 import { SimApplier } from './applier.ts'
 import type { Disk, PersistEffect, SnapshotImage, StateImage } from './disk.ts'
 import { type History, messageDigest, TraceCode } from './history.ts'
+import type { ElectionConduct } from './judges/election-conduct.ts'
 import type { Panel } from './judges/panel.ts'
 import type { NodeView } from './judges/view.ts'
 import { Violation } from './judges/violation.ts'
@@ -90,6 +91,8 @@ export class SimNode {
   readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index }>()
   #snapshotting = false
   #fetch: Fetch | undefined
+  /** When each write that is not durable yet was asked for. */
+  readonly #writesMs: number[] = []
 
   constructor(view: NodeView, disk: Disk, prng: Prng, around: NodeSurroundings) {
     this.slot = view.slot
@@ -111,7 +114,8 @@ export class SimNode {
     history.note(world.nowUs, TraceCode.start, this.slot, image.log.base.index, image.log.lastIndex, undefined)
     if (image.state.index < image.log.base.index) this.#recoverState()
     this.applier.started()
-    panel.started(this.view)
+    panel.started(this.view, this.nowMs)
+    this.#writesMs.length = 0
     this.core = createRaftCore(
       {
         id: this.id,
@@ -215,7 +219,12 @@ export class SimNode {
 
   tick(boot: number): void {
     if (boot !== this.boot) return
-    if (!this.paused) this.step(tickInput)
+    if (!this.paused) {
+      const { conduct } = this.#around.panel
+      conduct?.ticks(this.view, this.nowMs)
+      this.step(tickInput)
+      if (this.core !== undefined) conduct?.ticked(this.view, this.nowMs, () => this.status()?.commitIndex ?? 0)
+    }
     this.#scheduleTick(this.#tickUs())
   }
 
@@ -228,20 +237,25 @@ export class SimNode {
   }
 
   deliver(from: number, connection: number, message: Message): void {
-    const { world, network, history, nodes } = this.#around
+    const { world, network, history, nodes, panel } = this.#around
     if (this.core === undefined || !network.arrives(from, this.slot, connection)) {
       history.note(world.nowUs, TraceCode.lost, this.slot, from, messageDigest(message), message)
       return
     }
     history.note(world.nowUs, TraceCode.deliver, this.slot, from, messageDigest(message), message)
-    const input: Input = { type: 'receive', from: (nodes[from] as SimNode).id, message }
-    if (this.paused) this.#held.push(() => this.step(input))
-    else this.step(input)
+    const { id } = nodes[from] as SimNode
+    this.#whenAwake(() => {
+      panel.conduct?.receives(this.view, id, message, this.nowMs)
+      this.step({ type: 'receive', from: id, message })
+    })
   }
 
   peerHint(boot: number, peer: NodeId, up: boolean): void {
     if (boot !== this.boot || this.core === undefined) return
-    this.#whenAwake(() => this.step(up ? { type: 'peer-up', peer } : { type: 'peer-down', peer }))
+    this.#whenAwake(() => {
+      if (!up) this.#around.panel.conduct?.losesStream(this.view, peer)
+      this.step(up ? { type: 'peer-up', peer } : { type: 'peer-down', peer })
+    })
   }
 
   diskDone(boot: number): void {
@@ -282,6 +296,7 @@ export class SimNode {
         ({ base }) => base.index === fetch.base.index && base.chain === fetch.base.chain
       )
       if (!reachable || found === undefined || this.#prng.chance(profile.node.transferFailure)) {
+        this.view.installing = false
         this.step({ type: 'snapshot-failed', index: fetch.base.index })
         return
       }
@@ -305,11 +320,25 @@ export class SimNode {
       const effect = out[i] as Effect
       if (effect.type === 'persist') panel.persists(this.view, effect, () => core.status(this.nowMs).commitIndex)
     }
+    if (panel.conduct !== undefined) this.#judgeDecisions(panel.conduct, out)
     for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
     panel.stepped(this.view)
     if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(this.nowMs))
     this.applier.beginApply()
     this.#beginWrite()
+  }
+
+  /** What is decided now counts by the time of now, though it may leave later. */
+  #judgeDecisions(conduct: ElectionConduct, out: readonly Effect[]): void {
+    for (const effect of out) {
+      if (effect.type === 'role-changed') conduct.roleChanged(this.view, effect.role, effect.term, this.nowMs)
+    }
+    for (const effect of out) {
+      if (effect.type === 'send') conduct.decides(this.view, effect.to, effect.message, this.nowMs)
+      else if (effect.type === 'persist') {
+        for (const { to, message } of effect.release) conduct.decides(this.view, to, message, this.nowMs)
+      }
+    }
   }
 
   #carryOut(effect: Effect): void {
@@ -321,6 +350,8 @@ export class SimNode {
       case 'persist':
         history.note(world.nowUs, TraceCode.persist, this.slot, effect.seq, this.view.log.lastIndex, undefined)
         this.disk.enqueue(effect)
+        this.#writesMs.push(this.nowMs)
+        this.view.oldestWriteMs = this.#writesMs[0]
         return
       case 'apply': {
         panel.handsToApply(this.view, effect.entries)
@@ -352,6 +383,7 @@ export class SimNode {
         this.#offerSnapshot()
         return
       case 'install-snapshot':
+        this.view.installing = true
         this.#beginFetch(effect.from, effect.base)
         return
       case 'compact':
@@ -425,6 +457,8 @@ export class SimNode {
     if (fault !== undefined) throw new Violation('disk', `n${this.slot}: ${fault}`)
     panel.diskChanged(this.view)
     if (write.type === 'persist') {
+      this.#writesMs.splice(0, write.effects.length)
+      this.view.oldestWriteMs = this.#writesMs[0]
       let last: PersistEffect | undefined
       for (const effect of write.effects) {
         last = effect
@@ -437,7 +471,9 @@ export class SimNode {
       history.note(world.nowUs, TraceCode.install, this.slot, base.index, base.term, undefined)
       panel.installed(this.view)
       this.applier.restored({ index: base.index, digest })
+      this.view.installing = false
       this.step({ type: 'snapshot-installed', base })
+      if (this.core !== undefined) panel.reports(this.view, this.core.status(this.nowMs))
     }
     this.#beginWrite()
   }

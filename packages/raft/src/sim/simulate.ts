@@ -134,7 +134,13 @@ class Simulation {
       return new Disk({ index: 0, term: 0, chain: 0, config })
     })
     const views = ids.map((id, slot) => new NodeView(slot, id, (disks[slot] as Disk).image))
-    this.#panel = new Panel(views, configReader(), checksum, init.consequencesOnly === true)
+    this.#panel = new Panel(
+      views,
+      configReader(),
+      checksum,
+      this.#profile.core.electionTimeoutMs,
+      init.consequencesOnly === true
+    )
     const around: NodeSurroundings = {
       world: this.#world,
       network: this.#network,

@@ -9,6 +9,7 @@ import type { PersistEffect, StateImage } from '../disk.ts'
 import { ClientPromises } from './client-promises.ts'
 import { Committed } from './committed.ts'
 import { durableBeforeSend } from './durable-before-send.ts'
+import { ElectionConduct } from './election-conduct.ts'
 import { ElectionSafety } from './election-safety.ts'
 import { LeaderAppendOnly } from './leader-append-only.ts'
 import { LogMatching } from './log-matching.ts'
@@ -32,10 +33,18 @@ export class Panel {
   readonly selfReports: SelfReport
   readonly promises: ClientPromises
   readonly barrier: MembershipBarrier
+  /** Judges nothing if only consequences count. */
+  readonly conduct: ElectionConduct | undefined
   /** Judge harm done alone, and leave out what only prevents it: durability before sending, the membership barrier, nodes' own reports. */
   readonly #consequencesOnly: boolean
 
-  constructor(views: readonly NodeView[], decode: DecodeConfig, checksum: Checksum, consequencesOnly: boolean) {
+  constructor(
+    views: readonly NodeView[],
+    decode: DecodeConfig,
+    checksum: Checksum,
+    electionTimeoutMs: number,
+    consequencesOnly: boolean
+  ) {
     this.#consequencesOnly = consequencesOnly
     this.views = views
     this.slotOf = new Map(views.map((view) => [view.id, view.slot]))
@@ -45,10 +54,12 @@ export class Panel {
     this.selfReports = new SelfReport(decode)
     this.promises = new ClientPromises(this.committed)
     this.barrier = new MembershipBarrier(decode)
+    this.conduct = consequencesOnly ? undefined : new ElectionConduct(decode, electionTimeoutMs)
   }
 
-  started(view: NodeView): void {
+  started(view: NodeView, nowMs: number): void {
     view.started()
+    this.conduct?.started(view, nowMs)
     this.selfReports.started(view)
     this.diskChanged(view)
   }
@@ -72,6 +83,7 @@ export class Panel {
   /** The effects of the step have all been reported. */
   stepped(view: NodeView): void {
     this.appendOnly.stepped(view)
+    this.conduct?.stepped(view)
   }
 
   /** The node asks for a write: from here on it is part of its memory. */

@@ -25,6 +25,10 @@ export class NodeView {
   ledInTerm: Term = 0
   /** The step that is being judged truncated the log from here; 0 if it did not. */
   truncatedFrom: Index = 0
+  /** When the oldest write that is not durable yet was asked for, by the node's clock in milliseconds; undefined if none is. */
+  oldestWriteMs: number | undefined
+  /** A snapshot is being fetched or installed. */
+  installing = false
 
   constructor(slot: number, id: string, disk: DiskImage) {
     this.slot = slot
@@ -44,6 +48,8 @@ export class NodeView {
     this.commitIndex = this.disk.state.index
     this.ledInTerm = 0
     this.truncatedFrom = 0
+    this.oldestWriteMs = undefined
+    this.installing = false
   }
 }
 

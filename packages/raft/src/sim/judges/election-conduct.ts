@@ -1,0 +1,265 @@
+/**
+ * How nodes behave towards a leader, by the clock: nobody campaigns early, late, unasked or unable; nobody helps to replace a leader that it
+ * hears; and a leader that is of no use goes (T20 to T24, T26, T27, T32). Breaking one of these loses no data: it costs availability, which no judge
+ * of safety sees and the liveness phase seldom needs, since by then all faults are over.
+ *
+ * All times are the node's own, in milliseconds. Where a node may rightly know more than can be seen from outside, the judge lets it pass.
+ * Called by the panel; left out with `consequencesOnly`.
+ */
+
+import { isVoter } from '../../core/members.ts'
+import type { Message } from '../../core/messages.ts'
+import { quorumReached } from '../../core/quorum.ts'
+import type { ClusterConfig, Index, NodeId, Role, Term } from '../../core/types.ts'
+import type { DecodeConfig, NodeView } from './view.ts'
+import { Violation } from './violation.ts'
+
+/** What the judge remembers of one node's present life. */
+class Conduct {
+  /** Last time at which the election timer began anew by right. */
+  quietSinceMs: number
+  /** The stream to the leader broke since: the node need not wait. */
+  mayHurry = false
+  lastTickMs: number | undefined
+  heardMs = Number.NEGATIVE_INFINITY
+  heardFrom: NodeId | undefined
+  heardInTerm: Term = 0
+  /** Who granted a pre-vote, by the term wished for. */
+  preVotesTerm: Term = 0
+  readonly preVotes = new Set<NodeId>()
+  /** The term of the last request of a leader to take over. */
+  askedToLeadIn: Term = -1
+  /** A request that a node which hears its leader ignores is being handled; the term is then to stay. */
+  ignores: Term | undefined
+  readonly answeredMs = new Map<NodeId, number>()
+  /** Silence of peers counts from here. */
+  floorMs = 0
+
+  constructor(nowMs: number) {
+    this.quietSinceMs = nowMs
+  }
+
+  restarts(nowMs: number): void {
+    this.quietSinceMs = nowMs
+    this.mayHurry = false
+  }
+}
+
+export class ElectionConduct {
+  readonly #decode: DecodeConfig
+  readonly #timeoutMs: number
+  readonly #conducts: Conduct[] = []
+
+  constructor(decode: DecodeConfig, electionTimeoutMs: number) {
+    this.#decode = decode
+    this.#timeoutMs = electionTimeoutMs
+  }
+
+  started(view: NodeView, nowMs: number): void {
+    this.#conducts[view.slot] = new Conduct(nowMs)
+  }
+
+  #of(view: NodeView): Conduct {
+    return this.#conducts[view.slot] as Conduct
+  }
+
+  #broken(view: NodeView, what: string): Violation {
+    return new Violation('election-conduct', `n${view.slot}, in term ${view.hardState.term}, ${what}`)
+  }
+
+  #config(view: NodeView): ClusterConfig {
+    return view.log.config(0, this.#decode)
+  }
+
+  #diskHangs(view: NodeView, nowMs: number): boolean {
+    return view.oldestWriteMs !== undefined && nowMs - view.oldestWriteMs > this.#timeoutMs
+  }
+
+  // ---- what comes in
+
+  /** The node is about to be told that time has passed. */
+  ticks(view: NodeView, nowMs: number): void {
+    const conduct = this.#of(view)
+    // The node itself stood still: the messages of that time are still to come, so that silence counts from now (T26).
+    if (conduct.lastTickMs !== undefined && nowMs - conduct.lastTickMs > this.#timeoutMs / 2) {
+      conduct.restarts(nowMs)
+      conduct.floorMs = nowMs
+    }
+    conduct.lastTickMs = nowMs
+  }
+
+  /** The stream to a peer broke: if it led, the node need not wait. */
+  losesStream(view: NodeView, peer: NodeId): void {
+    const conduct = this.#of(view)
+    if (conduct.heardFrom !== peer) return
+    conduct.heardMs = Number.NEGATIVE_INFINITY
+    conduct.mayHurry = true
+  }
+
+  /** A message is about to be given to the node. */
+  receives(view: NodeView, from: NodeId, message: Message, nowMs: number): void {
+    const conduct = this.#of(view)
+    const { term } = view.hardState
+    switch (message.type) {
+      case 'append-entries-request':
+      case 'install-snapshot-request':
+        if (message.term < term) return
+        conduct.heardMs = nowMs
+        conduct.heardFrom = from
+        conduct.heardInTerm = message.term
+        conduct.restarts(nowMs)
+        return
+      case 'pre-vote-response':
+        if (!message.granted) return
+        if (conduct.preVotesTerm > message.term) return
+        if (conduct.preVotesTerm < message.term) conduct.preVotes.clear()
+        conduct.preVotesTerm = message.term
+        conduct.preVotes.add(from)
+        return
+      case 'timeout-now':
+        conduct.askedToLeadIn = message.term
+        return
+      case 'vote-request':
+        if (message.term > term && !message.transfer && this.#hearsLeader(view, from, nowMs)) conduct.ignores = term
+        return
+      case 'append-entries-response':
+      case 'install-snapshot-response':
+        if (message.term === term) conduct.answeredMs.set(from, nowMs)
+        return
+      default:
+        return
+    }
+  }
+
+  #hearsLeader(view: NodeView, candidate: NodeId, nowMs: number): boolean {
+    if (view.role === 'leader') return true
+    const { heardFrom, heardInTerm, heardMs } = this.#of(view)
+    if (view.role !== 'follower' || heardFrom === candidate || heardInTerm !== view.hardState.term) return false
+    return nowMs - heardMs < this.#timeoutMs
+  }
+
+  // ---- what goes out
+
+  /** The node decides to send a message, now or once something is durable. */
+  decides(view: NodeView, to: NodeId, message: Message, nowMs: number): void {
+    const conduct = this.#of(view)
+    switch (message.type) {
+      case 'pre-vote-response':
+        if (message.granted && this.#hearsLeader(view, to, nowMs)) {
+          throw this.#broken(view, `grants ${to} a pre-vote while it hears ${conduct.heardFrom ?? 'itself'} lead (T20)`)
+        }
+        return
+      case 'vote-response':
+        if (message.granted) conduct.restarts(nowMs)
+        return
+      case 'pre-vote-request':
+      case 'vote-request':
+        conduct.restarts(nowMs)
+        return
+      default:
+        return
+    }
+  }
+
+  /** The node's role changes in this step. Called before the messages of the step. */
+  roleChanged(view: NodeView, role: Role, term: Term, nowMs: number): void {
+    const conduct = this.#of(view)
+    if (role === 'pre-candidate') this.#asks(view, conduct, nowMs)
+    else if (role === 'candidate') this.#campaigns(view, conduct, term)
+    else if (role === 'leader') {
+      conduct.floorMs = nowMs
+      conduct.answeredMs.clear()
+      this.#leads(view, term)
+    }
+    if (role === 'follower' && view.role === 'leader') conduct.heardFrom = undefined
+    if (role !== 'follower' || view.role === 'leader') conduct.restarts(nowMs)
+  }
+
+  #asks(view: NodeView, conduct: Conduct, nowMs: number): void {
+    const config = this.#config(view)
+    const alone = config.voters.length === 1 && config.outgoing.length === 0
+    const quietMs = nowMs - conduct.quietSinceMs
+    if (quietMs < this.#timeoutMs && !conduct.mayHurry && !alone) {
+      throw this.#broken(
+        view,
+        `campaigns ${quietMs} ms after it heard a leader, voted, started or stood still (T22, T26)`
+      )
+    }
+    if (this.#diskHangs(view, nowMs)) throw this.#broken(view, 'campaigns while its disk hangs (T24)')
+    if (!this.#mayBeVoter(view, view.commitIndex)) throw this.#broken(view, 'campaigns, and is no voter (T27)')
+  }
+
+  #campaigns(view: NodeView, conduct: Conduct, term: Term): void {
+    if (conduct.askedToLeadIn === term - 1) return
+    const granted = (id: NodeId): number =>
+      id === view.id || (conduct.preVotesTerm === term && conduct.preVotes.has(id)) ? 1 : 0
+    if (quorumReached(this.#config(view), granted) !== 1) {
+      throw this.#broken(view, `campaigns for term ${term} without the pre-votes of a quorum (T20)`)
+    }
+  }
+
+  #leads(view: NodeView, term: Term): void {
+    const { hardState } = view.disk
+    if (!isVoter(this.#config(view), view.id) || hardState.term > term) return
+    if (hardState.term < term || hardState.votedFor !== view.id) {
+      throw this.#broken(view, `leads, with its vote for itself in term ${term} not on disk (T5)`)
+    }
+  }
+
+  /** Whether the configuration in force, or one since `commitIndex`, makes the node a voter (T32). */
+  #mayBeVoter(view: NodeView, commitIndex: Index): boolean {
+    for (let back = 0; ; back++) {
+      if (isVoter(view.log.config(back, this.#decode), view.id)) return true
+      if (view.log.configIndex(back) <= commitIndex || back >= view.log.configIndexes.length) return false
+    }
+  }
+
+  // ---- what stays
+
+  /** A step is over. */
+  stepped(view: NodeView): void {
+    const conduct = this.#of(view)
+    if (conduct.ignores === undefined) return
+    const { ignores } = conduct
+    conduct.ignores = undefined
+    if (view.hardState.term !== ignores) {
+      throw this.#broken(view, `was taken out of term ${ignores} by a vote request, while it heard a leader (T20)`)
+    }
+  }
+
+  /**
+   * The node was told that time has passed.
+   *
+   * @param known - the commit index that the node knows, asked for only where it matters
+   */
+  ticked(view: NodeView, nowMs: number, known: () => Index): void {
+    const conduct = this.#of(view)
+    if (view.role === 'leader') this.#staysLeader(view, conduct, nowMs)
+    else this.#staysQuiet(view, conduct, nowMs, known)
+  }
+
+  #staysLeader(view: NodeView, conduct: Conduct, nowMs: number): void {
+    if (this.#diskHangs(view, nowMs)) throw this.#broken(view, 'leads on while its disk hangs (T23)')
+    const config = this.#config(view)
+    if (view.log.configIndex(0) <= view.commitIndex && !isVoter(config, view.id)) {
+      throw this.#broken(view, 'leads on after its removal was committed (T32)')
+    }
+    // Who has just been added has had no time to answer: silence then counts from the change.
+    if (view.log.configIndex(0) > view.commitIndex) conduct.floorMs = nowMs
+    const heardMs = quorumReached(config, (id) =>
+      id === view.id ? nowMs : Math.max(conduct.answeredMs.get(id) ?? Number.NEGATIVE_INFINITY, conduct.floorMs)
+    )
+    if (nowMs - heardMs > 2 * this.#timeoutMs) {
+      throw this.#broken(view, `leads on without word of a quorum for ${nowMs - heardMs} ms (T21)`)
+    }
+  }
+
+  #staysQuiet(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
+    if (view.installing || this.#diskHangs(view, nowMs)) conduct.quietSinceMs = nowMs
+    // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
+    if (nowMs - conduct.quietSinceMs <= 2.5 * this.#timeoutMs) return
+    if (!this.#mayBeVoter(view, known())) conduct.quietSinceMs = nowMs
+    else
+      throw this.#broken(view, `hears nobody for ${nowMs - conduct.quietSinceMs} ms and does not campaign (T22, T32)`)
+  }
+}
