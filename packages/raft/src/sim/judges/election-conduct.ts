@@ -20,6 +20,8 @@ class Conduct {
   quietSinceMs: number
   /** The stream to the leader broke since: the node need not wait. */
   mayHurry = false
+  /** Until here it had a reason not to campaign. */
+  excusedUntilMs = Number.NEGATIVE_INFINITY
   lastTickMs: number | undefined
   heardMs = Number.NEGATIVE_INFINITY
   heardFrom: NodeId | undefined
@@ -171,7 +173,6 @@ export class ElectionConduct {
       conduct.answeredMs.clear()
       this.#leads(view, term)
     }
-    if (role === 'follower' && view.role === 'leader') conduct.heardFrom = undefined
     if (role !== 'follower' || view.role === 'leader') conduct.restarts(nowMs)
   }
 
@@ -255,11 +256,11 @@ export class ElectionConduct {
   }
 
   #staysQuiet(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
-    if (view.installing || this.#diskHangs(view, nowMs)) conduct.quietSinceMs = nowMs
+    if (view.installing || this.#diskHangs(view, nowMs)) conduct.excusedUntilMs = nowMs
     // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
-    if (nowMs - conduct.quietSinceMs <= 2.5 * this.#timeoutMs) return
-    if (!this.#mayBeVoter(view, known())) conduct.quietSinceMs = nowMs
-    else
-      throw this.#broken(view, `hears nobody for ${nowMs - conduct.quietSinceMs} ms and does not campaign (T22, T32)`)
+    const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs)
+    if (silentMs <= 2.5 * this.#timeoutMs) return
+    if (!this.#mayBeVoter(view, known())) conduct.excusedUntilMs = nowMs
+    else throw this.#broken(view, `hears nobody for ${silentMs} ms and does not campaign (T22, T32)`)
   }
 }
