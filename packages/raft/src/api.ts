@@ -70,10 +70,13 @@ export interface Raft<Result> {
    * @throws {NotLeaderError} when this node is not the leader; nothing was appended
    * @throws {ProposalRefusedError} when it was not appended for another reason
    * @throws {ProposalLostError} when it was appended and replaced by another leader's entry: it will never be applied
-   * @throws {OutcomeUnknownError} when the signal aborts, or the node stops, before the outcome is known
+   * @throws {OutcomeUnknownError} when the signal aborts, or the node stops, before the outcome is known, or is not all of one kind
    */
   propose(command: Uint8Array, options?: AbortOptions): Promise<Committed<Result>>
-  /** The same for many, appended together: all or none. Answers when the last is applied. */
+  /**
+   * The same for many, appended together: all or none. Answers when the last is applied. A leader that is lost in between may leave
+   * only the first of them behind: then the outcome is unknown as a whole.
+   */
   proposeMany(commands: readonly Uint8Array[], options?: AbortOptions): Promise<readonly Committed<Result>[]>
   /**
    * Answers once the local state holds every write acknowledged before the call, on any node (ReadIndex).

@@ -17,6 +17,7 @@
 import { randomInt } from 'node:crypto'
 import type { AbortOptions, Committed, Raft, RaftComponents, RaftEvents, RaftInit } from '../api.ts'
 import { membersOf } from '../core/members.ts'
+import type { Message } from '../core/messages.ts'
 import { defaultCoreOptions } from '../core/options.ts'
 import { createRaftCore } from '../core/raft.ts'
 import type {
@@ -50,6 +51,8 @@ import { Ticker } from './ticker.ts'
 
 /** Most inputs that wait for a turn. What the network brings on top is dropped: Raft sends it again. */
 const MAX_INBOX = 16_384
+/** Most record bytes in them, by the same rule: more than any leader has under way to one peer. */
+const MAX_INBOX_BYTES = 64 * 1024 * 1024
 /** A turn that took so long leaves the rest of the inbox to the next, so that the event loop can do other things. */
 const MAX_TURN_MS = 20
 /** A barrier without a signal is given up after this many election timeouts. */
@@ -97,6 +100,8 @@ class Driver<Result> implements Raft<Result> {
   readonly #requests = new Requests()
   readonly #outgoing: Outgoing
   #inbox: Input[] = []
+  /** Of the records in `#inbox`. */
+  #inboxBytes = 0
   #turnPending = false
   #lastTicket = 0
   /** Why nothing happens any more, once it does not. */
@@ -222,11 +227,18 @@ class Driver<Result> implements Raft<Result> {
       await this.transferLeadership(undefined, { signal: AbortSignal.timeout(handOverMs) }).catch(() => {})
     }
     this.#stop('the node was closed')
-    await this.#components.transport.stop()
-    await this.#snapshotter.stop()
-    await this.#applier.stop()
-    await this.#writer.idle()
-    await this.#components.storage.close()
+    const { transport, storage } = this.#components
+    // Whatever fails, the log is closed, and only when nothing works on it any more.
+    const failures: unknown[] = []
+    const ends = [
+      () => transport.stop(),
+      () => this.#snapshotter.stop(),
+      () => this.#applier.stop(),
+      () => this.#writer.idle(),
+      () => storage.close()
+    ]
+    for (const end of ends) await end().catch((error: unknown) => failures.push(error))
+    if (failures.length > 0) throw failures[0]
   }
 
   // --- inputs, and the turn ---------------------------------------------------------------------------------------------------
@@ -242,7 +254,12 @@ class Driver<Result> implements Raft<Result> {
     this.#turnPending = true
     this.#clock.soon(() => {
       this.#turnPending = false
-      this.#turn()
+      try {
+        this.#turn()
+      } catch (error) {
+        // A bug, or an adapter that throws: this node is no longer to be trusted, but the process is not this node's to end.
+        this.#fail(`A turn failed: ${messageOf(error)}`)
+      }
     })
   }
 
@@ -253,6 +270,7 @@ class Driver<Result> implements Raft<Result> {
     const effects: Effect[] = []
     const inputs = this.#inbox
     this.#inbox = []
+    this.#inboxBytes = 0
     const nowMs = this.#clock.now()
     let count = 0
     while (count < inputs.length) {
@@ -261,6 +279,7 @@ class Driver<Result> implements Raft<Result> {
     }
     if (count < inputs.length) {
       this.#inbox = inputs.slice(count)
+      for (const input of this.#inbox) if (input.type === 'receive') this.#inboxBytes += recordBytesOf(input.message)
       this.#wake()
     }
     while (this.#proposals.queued) {
@@ -358,7 +377,9 @@ class Driver<Result> implements Raft<Result> {
   #transportHandler(): TransportHandler {
     return {
       onMessage: (from, message) => {
-        if (this.#inbox.length < MAX_INBOX) this.#input({ type: 'receive', from, message })
+        if (this.#inbox.length >= MAX_INBOX || this.#inboxBytes >= MAX_INBOX_BYTES) return
+        this.#inboxBytes += recordBytesOf(message)
+        this.#input({ type: 'receive', from, message })
       },
       onPeerUp: (peer) => this.#input({ type: 'peer-up', peer }),
       onPeerDown: (peer) => {
@@ -443,6 +464,13 @@ class Driver<Result> implements Raft<Result> {
     this.#reads.stop(why)
     this.#requests.stop(why)
   }
+}
+
+function recordBytesOf(message: Message): number {
+  if (message.type !== 'append-entries-request') return 0
+  let bytes = 0
+  for (const { record } of message.entries) bytes += record.length
+  return bytes
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

@@ -13,6 +13,8 @@ import { NotLeaderError, OutcomeUnknownError, ProposalLostError, ProposalRefused
 /** Limits of one `propose` input, which the core takes or refuses as a whole. */
 const MAX_INPUT_ENTRIES = 16_384
 const MAX_INPUT_BYTES = 4 * 1024 * 1024
+/** Most bytes of one call: it is written at once, and held in memory until it is committed. */
+const MAX_CALL_BYTES = 64 * 1024 * 1024
 
 interface Call<Result> {
   readonly commands: readonly Uint8Array[]
@@ -54,6 +56,10 @@ export class Proposals<Result> {
         const detail = `the command has ${command.length} bytes, at most ${this.#maxEntryBytes} are allowed`
         return Promise.reject(new ProposalRefusedError('too-large', detail))
       }
+    }
+    if (bytes > MAX_CALL_BYTES) {
+      const detail = `the commands have ${bytes} bytes together, at most ${MAX_CALL_BYTES} are allowed`
+      return Promise.reject(new ProposalRefusedError('too-large', detail))
     }
     if (commands.length === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
@@ -114,8 +120,10 @@ export class Proposals<Result> {
     if (calls === undefined) return false
     this.#asked.delete(ticket)
     // What this leader appends here is not what an earlier leadership of this node had appended here, so that is gone.
-    while (this.#waiting.length > this.#head && this.#waiting.at(-1)!.last >= first)
-      this.#lose(this.#waiting.pop()!, term)
+    while (this.#waiting.length > this.#head && this.#waiting.at(-1)!.last >= first) {
+      const call = this.#waiting.pop()!
+      this.#lose(call, term, Math.max(first - call.first, 0))
+    }
     let index = first
     for (const call of calls) {
       call.first = index
@@ -149,7 +157,7 @@ export class Proposals<Result> {
       // Terms never fall along the log, so a call of a lower term has no place at this index or after it.
       while (call !== undefined && call.term < entry.term) {
         this.#head++
-        this.#lose(call, entry.term)
+        this.#lose(call, entry.term, call.results.length)
         call = this.#waiting[this.#head]
       }
       if (call === undefined || entry.index < call.first) continue
@@ -181,7 +189,15 @@ export class Proposals<Result> {
     this.#head = 0
   }
 
-  #lose(call: Call<Result>, term: Term): void {
+  /** @param kept - how many of its first commands are applied, or may be yet */
+  #lose(call: Call<Result>, term: Term, kept: number): void {
+    if (kept > 0) {
+      const rest = `${call.commands.length - kept} were replaced by another leader`
+      call.settle(
+        new OutcomeUnknownError(`of its ${call.commands.length} commands ${rest}, the first ${kept} were not`)
+      )
+      return
+    }
     call.settle(new ProposalLostError(call.first, `it was of term ${call.term}, the log there is of term ${term}`))
   }
 

@@ -28,6 +28,8 @@ export class Reads {
   readonly #asked = new Map<number, readonly Waiter[]>()
   /** Have an index. */
   #waiting: Waiter[] = []
+  /** Ask again soon; each with what ends that. */
+  readonly #retrying = new Map<readonly Waiter[], () => void>()
   #stopped: string | undefined
 
   /**
@@ -90,11 +92,12 @@ export class Reads {
       if (nowMs >= waiter.deadlineMs) waiter.settle(new ReadUnavailableError(`${reason}, ${detail}`))
     }
     if (patient.length > 0) {
-      this.#clock.after(RETRY_MS, () => {
-        this.#queued.push(...patient)
-        if (this.#stopped === undefined) this.#wake()
-        else this.stop(this.#stopped)
+      const cancel = this.#clock.after(RETRY_MS, () => {
+        this.#retrying.delete(patient)
+        for (const waiter of patient) this.#queued.push(waiter)
+        this.#wake()
       })
+      this.#retrying.set(patient, cancel)
     }
     return true
   }
@@ -113,7 +116,14 @@ export class Reads {
 
   stop(why: string): void {
     this.#stopped = why
-    const all = [...this.#queued, ...this.#waiting, ...[...this.#asked.values()].flat()]
+    for (const cancel of this.#retrying.values()) cancel()
+    const all = [
+      ...this.#queued,
+      ...this.#waiting,
+      ...[...this.#asked.values()].flat(),
+      ...[...this.#retrying.keys()].flat()
+    ]
+    this.#retrying.clear()
     this.#queued = []
     this.#waiting = []
     this.#asked.clear()

@@ -1,8 +1,9 @@
 /**
  * Requests that are rare and answered once: changes of the membership, and hand-overs. Used by `driver.ts`.
  *
- * A change is done when a configuration without an outgoing half is committed at or past the place where it was appended; if that
- * is not the configuration asked for, another leader replaced the change.
+ * A change is done when the configuration asked for is committed, without an outgoing half, at or past the place where the change was
+ * appended. It is lost when the configuration in force lies before that place, or is another at that very place: then another leader
+ * replaced it. Another one past that place tells nothing: the change may have been done, and followed by the next.
  */
 
 import type { ClusterConfig, Index, MembershipChange, NodeId, RefusalReason } from '../core/types.ts'
@@ -52,11 +53,17 @@ export class Requests {
   }
 
   onConfig(config: ClusterConfig, index: Index, committed: boolean): void {
-    if (!committed || config.outgoing.length > 0) return
     for (const { change, index: asked, settle } of [...this.#pending.values()]) {
-      if (change === undefined || asked === undefined || index < asked) continue
+      if (change === undefined || asked === undefined) continue
+      if (index < asked) {
+        settle(new ProposalLostError(asked, `the configuration in force is that of ${index}`))
+        continue
+      }
+      if (!committed || config.outgoing.length > 0) continue
       const done = sameMembers(config.voters, change.voters) && sameMembers(config.learners, change.learners)
-      settle(done ? undefined : new ProposalLostError(asked, `the configuration at ${index} is another`))
+      if (done) settle(undefined)
+      else if (index === asked) settle(new ProposalLostError(asked, 'the configuration there is another'))
+      else settle(new OutcomeUnknownError(`the configuration at ${index}, later than ${asked}, is another`))
     }
   }
 

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { makeEntry } from '../../src/core/record.ts'
+import { EntryKind } from '../../src/core/types.ts'
 import { openRaft } from '../../src/driver/driver.ts'
+import type { Transport, TransportHandler } from '../../src/ports.ts'
+import { checksum } from '../../src/storage/checksum.ts'
 import { Group } from '../support/group.ts'
 import { MemoryNetwork } from '../support/memory-network.ts'
 import { MemoryDisk, MemoryLog, MemorySnapshots } from '../support/memory-storage.ts'
@@ -252,4 +256,69 @@ describe('openRaft', () => {
     await assert.rejects(opening, { name: 'RaftStartError', code: 'log-damaged', message: /entry 7.*log-1\.seg/ })
     assert.equal(storage.closed, true)
   })
+
+  it('closes its log although the transport does not stop', async () => {
+    const { storage, raft } = await lone({
+      async stop() {
+        throw new Error('stuck')
+      }
+    })
+    await assert.rejects(raft.close(), /stuck/)
+    assert.equal(storage.closed, true)
+  })
+
+  it('halts, and takes nobody with it, when an adapter throws', async () => {
+    const { raft, handler } = await lone({
+      send() {
+        throw new RangeError('cannot be encoded')
+      }
+    })
+    const halted = new Promise<string>((resolve) => raft.on('halt', ({ reason }) => resolve(reason)))
+    handler().onMessage('b', { type: 'pre-vote-request', term: 1, lastIndex: 0, lastTerm: 0 })
+    assert.match(await halted, /cannot be encoded/)
+    await raft.close()
+  })
+
+  it('takes no more bytes of the network in one turn than it can hold', async () => {
+    const { raft, handler } = await lone({})
+    const payload = new Uint8Array(1 << 20)
+    let chain = 0
+    for (let index = 1; index <= 100; index++) {
+      const entry = makeEntry(index, 1, EntryKind.command, payload, chain, checksum)
+      const type = 'append-entries-request' as const
+      const prev = { prevIndex: index - 1, prevTerm: index === 1 ? 0 : 1, prevChain: chain }
+      handler().onMessage('b', { type, term: 1, ...prev, entries: [entry], commitIndex: 0, readPosition: 0 })
+      chain = entry.chain
+    }
+    await until('the first are taken', () => raft.status().lastIndex >= 60)
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(raft.status().lastIndex <= 64, `${raft.status().lastIndex} were taken`)
+    await raft.close()
+  })
 })
+
+/** A voter of a group whose other member is played by the test. */
+async function lone(transport: Partial<Transport>) {
+  const storage = new MemoryLog(new MemoryDisk())
+  let handler: TransportHandler | undefined
+  const silent: Transport = {
+    async start(given) {
+      handler = given
+    },
+    setPeers() {},
+    send() {},
+    fetchManifest: () => Promise.reject(new Error('there is none')),
+    fetchChunk: () => Promise.reject(new Error('there is none')),
+    async stop() {}
+  }
+  const raft = await openRaft(
+    {
+      storage,
+      snapshots: new MemorySnapshots(new MemoryDisk()),
+      transport: { ...silent, ...transport },
+      stateMachine: new RegisterMachine()
+    },
+    { id: 'a', bootstrap: { voters: ['a', 'b'], outgoing: [], learners: [] } }
+  )
+  return { storage, raft, handler: () => handler! }
+}
