@@ -88,6 +88,11 @@ export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> 
   return new Core(new CoreState(init, log, mutations))
 }
 
+/** FOR TESTS ONLY: what a node holds in memory, so that a search over all its states can tell them apart. Not to be written to. */
+export function stateOf(core: RaftCore): CoreState {
+  return Core.stateOf(core as Core)
+}
+
 class Core implements RaftCore {
   readonly #s: CoreState
   /** What was last reported, so that each change is reported once. */
@@ -98,6 +103,10 @@ class Core implements RaftCore {
     this.#s = state
     this.#reported = { role: state.role, term: state.term, leader: state.leader }
     this.#reportedConfig = configStatus(state)
+  }
+
+  static stateOf(core: Core): CoreState {
+    return core.#s
   }
 
   step(input: Input, nowMs: number, out: Effect[]): void {

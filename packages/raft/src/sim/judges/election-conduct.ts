@@ -82,6 +82,8 @@ export class ElectionConduct {
   /** The node is about to be told that time has passed. */
   ticks(view: NodeView, nowMs: number): void {
     const conduct = this.#of(view)
+    // Its timer begins with the first thing that it does, which a pause right after the start puts off.
+    if (conduct.lastTickMs === undefined) conduct.excusedUntilMs = nowMs
     // The node itself stood still: the messages of that time are still to come, so that silence counts from now (T26).
     if (conduct.lastTickMs !== undefined && nowMs - conduct.lastTickMs > this.#timeoutMs / 2) {
       conduct.restarts(nowMs)
