@@ -4,7 +4,7 @@
  */
 
 import type { Message } from './core/messages.ts'
-import type { Entry, HardState, Index, LogBase, NodeId } from './core/types.ts'
+import type { CoreOptions, Entry, HardState, Index, LogBase, NodeId } from './core/types.ts'
 
 /** Time, from outside, so that the simulator can own it. */
 export interface Clock {
@@ -94,9 +94,13 @@ export interface SnapshotStore {
   prune(): Promise<void>
 }
 
+/** What decides how large a message can get. */
+export type MessageLimits = Pick<CoreOptions, 'maxEntryBytes' | 'maxAppendBytes'>
+
 /** Carries messages between nodes. Never blocks: what cannot be queued within its bound is dropped, and Raft sends it again. */
 export interface Transport {
-  start(handler: TransportHandler): Promise<void>
+  /** @throws {RangeError} when it would not carry the largest message that a node with these limits sends (T19) */
+  start(handler: TransportHandler, limits: MessageLimits): Promise<void>
   /** Whom to keep links to. */
   setPeers(peers: readonly NodeId[]): void
   send(to: NodeId, message: Message): void

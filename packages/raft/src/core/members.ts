@@ -16,7 +16,12 @@ import type { ClusterConfig, MembershipChange, NodeId } from './types.ts'
 export const EMPTY_CONFIG: ClusterConfig = { voters: [], outgoing: [], learners: [] }
 
 const CODEC_VERSION = 1
-const MAX_U16 = 0xffff
+/** Most nodes in one of the lists; far beyond what a group can run with. What is stored and received is held to the same. */
+export const MAX_MEMBERS = 1024
+/** Longest name, in characters. */
+export const MAX_NAME_LENGTH = 256
+/** Largest payload of a config entry: the version, and three full lists. */
+export const MAX_CONFIG_BYTES = 1 + 3 * (2 + MAX_MEMBERS * (2 + MAX_NAME_LENGTH))
 
 /** Whether `id` takes part in decisions: a voter, old or new. */
 export function isVoter(config: ClusterConfig, id: NodeId): boolean {
@@ -72,10 +77,10 @@ export function leaveJoint(config: ClusterConfig): ClusterConfig {
 export function configFault(config: ClusterConfig): string | undefined {
   if (config.voters.length === 0) return 'it leaves no voter'
   for (const list of [config.voters, config.outgoing, config.learners]) {
-    if (list.length > MAX_U16) return `it names ${list.length} nodes in one list`
+    if (list.length > MAX_MEMBERS) return `it names ${list.length} nodes in one list, and ${MAX_MEMBERS} are allowed`
     for (let i = 0; i < list.length; i++) {
       const id = list[i]!
-      if (!isName(id)) return `${JSON.stringify(id)} is not a name: 1 to ${MAX_U16} ASCII characters are`
+      if (!isName(id)) return `${JSON.stringify(id)} is not a name: 1 to ${MAX_NAME_LENGTH} ASCII characters are`
       if (i > 0 && list[i - 1] === id) return `it names ${id} twice`
       if (i > 0 && list[i - 1]! > id) return `its lists are not sorted at ${id}`
     }
@@ -85,7 +90,7 @@ export function configFault(config: ClusterConfig): string | undefined {
 }
 
 function isName(id: NodeId): boolean {
-  if (id.length === 0 || id.length > MAX_U16) return false
+  if (id.length === 0 || id.length > MAX_NAME_LENGTH) return false
   for (let i = 0; i < id.length; i++) if (id.charCodeAt(i) > 0x7f) return false
   return true
 }

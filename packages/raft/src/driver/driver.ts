@@ -157,7 +157,7 @@ class Driver<Result> implements Raft<Result> {
   }
 
   async start(): Promise<void> {
-    await this.#components.transport.start(this.#transportHandler())
+    await this.#components.transport.start(this.#transportHandler(), this.#options)
     this.#followMembers()
     this.#ticker.start()
     this.#checkpointer.start()

@@ -4,6 +4,7 @@
  * Read and written by `segment-log.ts`, read by `log-reader.ts`.
  */
 
+import { MAX_MEMBERS, MAX_NAME_LENGTH } from '../core/members.ts'
 import type { ClusterConfig, LogBase } from '../core/types.ts'
 import { decodeCheckedJson, encodeCheckedJson } from './checked-json.ts'
 import { LogUnusableError } from './errors.ts'
@@ -67,14 +68,10 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 
-/** Members of one list that a stored or received configuration may name; far beyond what a group can run with. */
-const MAX_MEMBERS = 1024
-const MAX_ID_LENGTH = 256
-
 const isIdList = (value: unknown): value is string[] =>
   Array.isArray(value) &&
   value.length <= MAX_MEMBERS &&
-  value.every((id) => typeof id === 'string' && id.length > 0 && id.length <= MAX_ID_LENGTH)
+  value.every((id) => typeof id === 'string' && id.length > 0 && id.length <= MAX_NAME_LENGTH)
 
 const isConfig = (value: unknown): value is ClusterConfig =>
   isRecord(value) && isIdList(value.voters) && isIdList(value.outgoing) && isIdList(value.learners)

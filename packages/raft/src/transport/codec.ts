@@ -7,10 +7,11 @@
  * only if they follow each other without a hole and each is what its checksum says. Used by `libp2p-transport.ts`.
  */
 
-import { decodeConfig, encodeConfig } from '../core/members.ts'
+import { decodeConfig, encodeConfig, MAX_CONFIG_BYTES } from '../core/members.ts'
 import type { Message } from '../core/messages.ts'
-import { isIntact, parseRecord } from '../core/record.ts'
+import { isIntact, parseRecord, RECORD_HEADER_BYTES } from '../core/record.ts'
 import type { Checksum, Entry, LogBase } from '../core/types.ts'
+import type { MessageLimits } from '../ports.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 
 /** Said in the hello. Raised when these bytes change their meaning. */
@@ -35,6 +36,18 @@ const outcomes = ['fetching', 'installed', 'failed'] as const
 
 /** Bytes of an AppendEntries besides its records. */
 const APPEND_OVERHEAD_BYTES = 1 + 6 + 6 + 6 + 4 + 6 + 6
+
+/**
+ * Terms from here on are taken from nobody: no group lives to see so many elections, and a node that followed would soon campaign in
+ * a term that has no bytes. Half of what 48 bits hold.
+ */
+const MAX_TERM = 2 ** 47
+
+/** The largest message that a node with these limits sends; a transport that carries no such message holds the group up for ever (T19). */
+export function largestMessageBytes(limits: MessageLimits): number {
+  const largestEntry = RECORD_HEADER_BYTES + Math.max(limits.maxEntryBytes, MAX_CONFIG_BYTES)
+  return APPEND_OVERHEAD_BYTES + Math.max(limits.maxAppendBytes, largestEntry)
+}
 
 /**
  * Encodes a message.
@@ -140,6 +153,7 @@ export function decodeMessage(bytes: Uint8Array, checksum: Checksum): Message | 
 
 function readMessage(kind: number, reader: ByteReader, checksum: Checksum): Message | string {
   const term = reader.u48()
+  if (term >= MAX_TERM) return `the term ${term} is beyond any that a group can reach`
   switch (kind) {
     case Kind.preVoteRequest:
       return { type: 'pre-vote-request', term, lastIndex: reader.u48(), lastTerm: reader.u48() }

@@ -12,9 +12,9 @@ import type { RaftLogger } from '../api.ts'
 import type { Message } from '../core/messages.ts'
 import type { LogBase, NodeId } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
-import type { SnapshotManifest, Transport, TransportHandler } from '../ports.ts'
+import type { MessageLimits, SnapshotManifest, Transport, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
-import { decodeBase, decodeMessage, encodeBase, encodeMessage } from './codec.ts'
+import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from './codec.ts'
 import { decodeHello, encodeHello, type Hello } from './hello.ts'
 import {
   decodeChunkRequest,
@@ -32,6 +32,8 @@ export const BULK_PROTOCOL = '/quorate/bulk/1'
 const MANIFEST_METHOD = 'snapshot.manifest'
 const CHUNK_METHOD = 'snapshot.chunk'
 
+const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
 /** What this version can do at most; a new ability that all members must have raises it. */
 const FEATURE_LEVEL = 1
 
@@ -47,7 +49,10 @@ export interface Libp2pTransportInit {
   /** A peer refused us, in its words: another cluster id, another version. At most every ten seconds for the same reason. */
   readonly onRefused?: (peer: NodeId, reason: string) => void
   readonly logger?: RaftLogger
-  /** Largest message. Must exceed `maxEntryBytes` and `maxAppendBytes` of all nodes by 64 (T19). @default 4 MiB */
+  /**
+   * Largest message. Must exceed `maxEntryBytes` and `maxAppendBytes` of all nodes by 64, and be at least 1 MiB (T19): checked at the start
+   * for this node's own. @default 4 MiB
+   */
   readonly maxMessageBytes?: number
   /** Most bytes that wait for one peer; Raft sends again what is dropped. @default 32 MiB */
   readonly maxQueuedBytes?: number
@@ -64,13 +69,13 @@ export function createLibp2pTransport(init: Libp2pTransportInit): Transport {
 
 class Libp2pTransport implements Transport {
   readonly #init: Libp2pTransportInit
+  readonly #maxMessageBytes: number
   readonly #links: FrameLinks
   readonly #bulk: RpcEndpoint
-  /** Peers that have shown that they belong to the group; nobody else is served a snapshot. */
-  readonly #admitted = new Set<NodeId>()
 
   constructor(init: Libp2pTransportInit) {
     this.#init = init
+    this.#maxMessageBytes = init.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     const { libp2p, logger } = init
     const hello: Hello = {
       clusterId: init.clusterId,
@@ -82,7 +87,7 @@ class Libp2pTransport implements Transport {
     this.#links = createLinks({
       libp2p,
       protocol: RAFT_PROTOCOL,
-      maxFrameBytes: init.maxMessageBytes ?? 4 * 1024 * 1024,
+      maxFrameBytes: this.#maxMessageBytes,
       maxQueuedBytes: init.maxQueuedBytes ?? 32 * 1024 * 1024,
       maxRedialMs: init.maxRedialMs ?? 1000,
       hello: () => encodedHello,
@@ -92,12 +97,21 @@ class Libp2pTransport implements Transport {
     this.#bulk = createRpc({
       libp2p,
       protocol: BULK_PROTOCOL,
-      authorize: (peer) => this.#admitted.has(peer),
-      limits: { maxMessageBytes: MAX_CHUNK_BYTES, maxQueuedBytes: 2 * MAX_CHUNK_BYTES, maxCalls: 16 }
+      // Nobody is served a snapshot who has not shown that it belongs to the group, and stands by it.
+      authorize: (peer) => this.#links.hears(peer),
+      // The largest manifest, with a full configuration, is larger than a chunk.
+      limits: { maxMessageBytes: 2 * MAX_CHUNK_BYTES, maxQueuedBytes: 4 * MAX_CHUNK_BYTES, maxCalls: 16 }
     })
   }
 
-  async start(handler: TransportHandler): Promise<void> {
+  async start(handler: TransportHandler, limits: MessageLimits): Promise<void> {
+    const largest = largestMessageBytes(limits)
+    if (largest > this.#maxMessageBytes) {
+      const { maxEntryBytes, maxAppendBytes } = limits
+      throw new RangeError(
+        `maxMessageBytes is ${this.#maxMessageBytes}, and messages have up to ${largest} bytes with maxEntryBytes ${maxEntryBytes} and maxAppendBytes ${maxAppendBytes}: a larger one would never arrive`
+      )
+    }
     this.#bulk.handle(MANIFEST_METHOD, async (request, { peer }) => {
       const base = decodeBase(request)
       if (base === undefined) throw new SnapshotTransferError('The request for a manifest is malformed')
@@ -152,10 +166,7 @@ class Libp2pTransport implements Transport {
 
   #judge(peer: NodeId, bytes: Uint8Array): string | undefined {
     const hello = decodeHello(bytes)
-    const reason = typeof hello === 'string' ? hello : this.#objection(peer, hello)
-    if (reason === undefined) this.#admitted.add(peer)
-    else this.#admitted.delete(peer)
-    return reason
+    return typeof hello === 'string' ? hello : this.#objection(peer, hello)
   }
 
   #objection(peer: NodeId, hello: Hello): string | undefined {

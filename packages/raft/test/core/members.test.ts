@@ -13,6 +13,7 @@ import {
   planChange
 } from '../../src/core/members.ts'
 import type { ClusterConfig, NodeId } from '../../src/core/types.ts'
+import { isLogBase } from '../../src/storage/base-file.ts'
 
 const config = (voters: string, outgoing = '', learners = ''): ClusterConfig => ({
   voters: [...voters],
@@ -138,5 +139,23 @@ describe('the codec of a configuration', () => {
       }),
       { numRuns: 2000 }
     )
+  })
+})
+
+describe('the limits of a configuration', () => {
+  const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `n${String(i).padStart(5, '0')}`)
+
+  it('are those of the files that keep it', () => {
+    const largest = { voters: names(1024), outgoing: [], learners: [`z${'x'.repeat(255)}`] }
+    assert.equal(configFault(largest), undefined)
+    assert.ok(isLogBase({ index: 1, term: 1, chain: 0, config: largest }))
+    assert.match(configFault({ ...largest, voters: names(1025) }) ?? '', /1025 nodes in one list/)
+    assert.match(configFault({ ...largest, learners: [`z${'x'.repeat(256)}`] }) ?? '', /is not a name/)
+  })
+
+  it('hold before lists are compared with each other, so that no message costs more than its length', () => {
+    const list = names(60_000)
+    const config = { voters: list, outgoing: [], learners: list.map((id) => `${id}l`) }
+    assert.equal(decodeConfig(encodeConfig(config)), undefined)
   })
 })

@@ -15,6 +15,7 @@ import {
 } from '../../src/transport/manifest-codec.ts'
 
 const u48 = fc.nat({ max: 2 ** 48 - 1 })
+const term = fc.nat({ max: 2 ** 47 - 1 })
 const u32 = fc.nat({ max: 2 ** 32 - 1 })
 const id = fc.stringMatching(/^[A-Za-z0-9]{1,20}$/)
 const config = fc
@@ -48,30 +49,30 @@ const append: fc.Arbitrary<Message> = fc
 
 const message: fc.Arbitrary<Message> = fc.oneof(
   append,
-  fc.record({ type: fc.constant('pre-vote-request'), term: u48, lastIndex: u48, lastTerm: u48 }),
-  fc.record({ type: fc.constant('pre-vote-response'), term: u48, granted: fc.boolean() }),
-  fc.record({ type: fc.constant('vote-request'), term: u48, lastIndex: u48, lastTerm: u48, transfer: fc.boolean() }),
-  fc.record({ type: fc.constant('vote-response'), term: u48, granted: fc.boolean() }),
+  fc.record({ type: fc.constant('pre-vote-request'), term, lastIndex: u48, lastTerm: u48 }),
+  fc.record({ type: fc.constant('pre-vote-response'), term, granted: fc.boolean() }),
+  fc.record({ type: fc.constant('vote-request'), term, lastIndex: u48, lastTerm: u48, transfer: fc.boolean() }),
+  fc.record({ type: fc.constant('vote-response'), term, granted: fc.boolean() }),
   fc.record({
     type: fc.constant('append-entries-response'),
-    term: u48,
+    term,
     success: fc.boolean(),
     index: u48,
     hintIndex: u48,
     hintTerm: u48,
     readPosition: u48
   }),
-  fc.record({ type: fc.constant('install-snapshot-request'), term: u48, base, readPosition: u48 }),
+  fc.record({ type: fc.constant('install-snapshot-request'), term, base, readPosition: u48 }),
   fc.record({
     type: fc.constant('install-snapshot-response'),
-    term: u48,
+    term,
     index: u48,
     outcome: fc.constantFrom('fetching', 'installed', 'failed'),
     readPosition: u48
   }),
-  fc.record({ type: fc.constant('timeout-now'), term: u48 }),
-  fc.record({ type: fc.constant('read-index-request'), term: u48, id: u48 }),
-  fc.record({ type: fc.constant('read-index-response'), term: u48, id: u48, index: fc.option(u48, { nil: undefined }) })
+  fc.record({ type: fc.constant('timeout-now'), term }),
+  fc.record({ type: fc.constant('read-index-request'), term, id: u48 }),
+  fc.record({ type: fc.constant('read-index-response'), term, id: u48, index: fc.option(u48, { nil: undefined }) })
 ) as fc.Arbitrary<Message>
 
 /** Buffers and plain arrays compare as different, and are not. */
@@ -165,6 +166,50 @@ describe('the message codec', () => {
     assert.equal(
       decodeManifest(encodeManifest({ ...sound, chunks: [{ bytes: 1024 * 1024 + 1, crc32: 0 }] })),
       undefined
+    )
+  })
+
+  it('takes no term from which a node could not campaign any more', () => {
+    fc.assert(
+      fc.property(message, fc.integer({ min: 2 ** 47, max: 2 ** 48 - 1 }), (original, large) => {
+        const bytes = Buffer.concat(encodeMessage({ ...original, term: large }))
+        assert.match(String(decodeMessage(bytes, checksum)), /beyond any/)
+      })
+    )
+  })
+
+  it('throws at no message that was changed in a few places, and makes nothing of it that is larger than it', () => {
+    fc.assert(
+      fc.property(message, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }), (m, changes) => {
+        const bytes = Buffer.concat(encodeMessage(m))
+        for (const [at, value] of changes) bytes[at % bytes.length] = value
+        const decoded = decodeMessage(bytes, checksum)
+        if (typeof decoded !== 'string' && decoded.type === 'append-entries-request') {
+          const taken = decoded.entries.reduce((sum, { record }) => sum + record.length, 0)
+          assert.ok(taken <= bytes.length)
+        }
+      }),
+      { numRuns: 2000 }
+    )
+  })
+
+  it('throws at no manifest, request or hello that was changed in a few places', () => {
+    const chunk = fc.record({ bytes: fc.nat(1024 * 1024), crc32: u32 }, { noNullPrototype: true })
+    const change = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 })
+    fc.assert(
+      fc.property(base, fc.array(chunk, { maxLength: 5 }), id, change, (at, chunks, name, changes) => {
+        const mutate = (bytes: Uint8Array): Uint8Array => {
+          const changed = Uint8Array.from(bytes)
+          for (const [place, value] of changes) changed[place % changed.length] = value
+          return changed
+        }
+        const manifest = { version: 1 as const, id: name, base: at, chunks, totalBytes: 0 }
+        const decoded = decodeManifest(mutate(encodeManifest(manifest)))
+        assert.ok(decoded === undefined || decoded.chunks.length <= chunks.length + 5)
+        decodeChunkRequest(mutate(encodeChunkRequest({ snapshotId: name, chunk: 1 })))
+        decodeHello(mutate(encodeHello({ clusterId: name, memberId: name, incarnation: name, featureLevel: 1 })))
+      }),
+      { numRuns: 1000 }
     )
   })
 })

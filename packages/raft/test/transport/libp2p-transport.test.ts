@@ -7,6 +7,8 @@ import type { PrivateKey } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import type { Raft } from '../../src/api.ts'
 import type { CoreOptions } from '../../src/core/types.ts'
+import type { TransportHandler } from '../../src/ports.ts'
+import { createLibp2pTransport } from '../../src/transport/libp2p-transport.ts'
 import { createHost, newSecret, startNode } from '../support/libp2p-node.ts'
 import { RegisterMachine } from '../support/register-machine.ts'
 import { until } from '../support/until.ts'
@@ -179,5 +181,29 @@ describe('a group over libp2p and files', () => {
     await member.raft.propose(bytes('x'))
     assert.equal(member.raft.status().peers.find(({ id }) => id === stranger.id)?.matchIndex, 0)
     assert.equal(stranger.raft.status().leader, undefined)
+  })
+
+  it('does not start with limits whose messages it would not carry (T19)', async () => {
+    const libp2p = await createHost({ secret: newSecret() })
+    const transport = createLibp2pTransport({ libp2p, clusterId: 'test', incarnation: 'one' })
+    const handler = {} as TransportHandler
+    const limits = { maxEntryBytes: 1024, maxAppendBytes: 1024 }
+    await assert.rejects(transport.start(handler, { ...limits, maxEntryBytes: 5 * 1024 * 1024 }), {
+      name: 'RangeError',
+      message: /maxMessageBytes is 4194304.*maxEntryBytes 5242880/
+    })
+    await assert.rejects(transport.start(handler, { ...limits, maxAppendBytes: 4 * 1024 * 1024 }), {
+      name: 'RangeError'
+    })
+    await transport.stop()
+    await libp2p.stop()
+  })
+
+  it('carries the largest command that it starts with', async () => {
+    await using world = await World.start(3, { maxEntryBytes: 4 * 1024 * 1024 - 59 })
+    const leader = await world.leader()
+    await leader.raft.propose(Buffer.alloc(4 * 1024 * 1024 - 59, 'x'))
+    await until('all have it', () => world.nodes.every(({ machine }) => machine.applied.length === 1))
+    await leader.raft.propose(bytes('y'))
   })
 })
