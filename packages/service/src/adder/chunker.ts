@@ -1,28 +1,27 @@
 /**
  * Cuts a file into the blocks that its leaves are made of, as Kubo's `--chunker` says: `size-<bytes>`, `rabin`, `rabin-<average>` or
- * `rabin-<min>-<average>-<max>`. Where the cuts fall decides the CID.
+ * `rabin-<min>-<average>-<max>`. Where the cuts fall decides the CID. Pieces of a fixed size are cut by `ipfs-unixfs-importer`, others by
+ * `rabin.ts`; the grammar and its limits are Kubo's. Called by `import-files.ts`.
  * @see https://github.com/ipfs/boxo/blob/main/chunker/parse.go for the grammar and the messages
  */
 
+import { type Chunker, fixedSize } from 'ipfs-unixfs-importer/chunker'
 import { AddError } from './errors.ts'
 import { cutByContent } from './rabin.ts'
 
-export const DEFAULT_CHUNK_BYTES = 262_144
+const DEFAULT_CHUNK_BYTES = 262_144
 /** Kubo's: a larger leaf would not be exchanged. */
 const MAX_CHUNK_BYTES = 1_048_576
 const MIN_RABIN_BYTES = 16
 
-/** Yields pieces that are not changed afterwards; a last, shorter one if need be; none for an empty file. */
-export type Chunker = (content: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
-
 /** @throws {AddError} `invalid-parameter` */
 export function parseChunker(text: string): Chunker {
-  if (text === '' || text === 'default') return fixedSize(DEFAULT_CHUNK_BYTES)
+  if (text === '' || text === 'default') return fixedSize({ chunkSize: DEFAULT_CHUNK_BYTES })
   if (text.startsWith('size-')) {
     const bytes = parseSize(text.slice('size-'.length), text)
     if (bytes === 0) throw new AddError('invalid-parameter', 'chunker size must be greater than 0')
     assertNotTooLarge(bytes)
-    return fixedSize(bytes)
+    return fixedSize({ chunkSize: bytes })
   }
   if (text === 'rabin' || text.startsWith('rabin-')) return parseRabin(text)
   if (text.startsWith('buzhash')) {
@@ -58,13 +57,13 @@ function parseRabin(text: string): Chunker {
   if (max < average)
     throw new AddError('invalid-parameter', 'incorrect format: rabin-avg must be smaller than rabin-max')
   assertNotTooLarge(max)
-  return rabin(min, average, max)
+  return byContent(min, average, max)
 }
 
 function averaging(average: number): Chunker {
   const min = Math.floor(average / 3)
   if (min < MIN_RABIN_BYTES) throw new AddError('invalid-parameter', 'rabin min must be greater than 16')
-  return rabin(min, average, average + Math.floor(average / 2))
+  return byContent(min, average, average + Math.floor(average / 2))
 }
 
 function parseSize(text: string, whole: string): number {
@@ -81,27 +80,14 @@ function assertNotTooLarge(bytes: number): void {
   )
 }
 
-function fixedSize(chunkBytes: number): Chunker {
-  return async function* cut(content) {
-    let chunk = new Uint8Array(chunkBytes)
-    let filled = 0
-    for await (const piece of content) {
-      for (let at = 0; at < piece.length; ) {
-        const taken = Math.min(piece.length - at, chunkBytes - filled)
-        chunk.set(piece.subarray(at, at + taken), filled)
-        at += taken
-        filled += taken
-        if (filled === chunkBytes) {
-          yield chunk
-          chunk = new Uint8Array(chunkBytes)
-          filled = 0
-        }
-      }
+/** Yields nothing for an empty file, of which the library's layouts would make nothing. */
+function byContent(min: number, average: number, max: number): Chunker {
+  return async function* chunk(content) {
+    let isEmpty = true
+    for await (const piece of cutByContent(content, min, average, max)) {
+      isEmpty = false
+      yield piece
     }
-    if (filled > 0) yield chunk.slice(0, filled)
+    if (isEmpty) yield new Uint8Array()
   }
-}
-
-function rabin(min: number, average: number, max: number): Chunker {
-  return (content) => cutByContent(content, min, average, max)
 }

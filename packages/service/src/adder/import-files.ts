@@ -8,11 +8,10 @@
 import type { AddedOutput, AddOptions, CidString } from '@quorate/client/api'
 import type { AbortOptions, AddEntry, IpfsBlock } from '../ports.ts'
 import { importCar } from './car.ts'
-import { type Chunker, parseChunker } from './chunker.ts'
 import { Directory } from './directory.ts'
 import { AddError } from './errors.ts'
-import { createLayout } from './layout.ts'
-import { type DagNode, NodeWriter, nodeFormat } from './unixfs-node.ts'
+import { handOff } from './hand-off.ts'
+import { type DagNode, UnixfsWriter } from './unixfs.ts'
 
 /** A client sees progress at least this often. */
 const PROGRESS_BYTES = 256 * 1024
@@ -39,18 +38,14 @@ export async function* importFiles(
 }
 
 class Importer {
-  readonly #chunker: Chunker
   readonly #options: ImportOptions
   readonly #signal: AbortSignal | undefined
-  /** Blocks that have been made and not been yielded yet: those of one chunk. */
-  #made: IpfsBlock[] = []
-  readonly #writer: NodeWriter
+  readonly #writer: UnixfsWriter
 
   constructor(options: ImportOptions, signal: AbortSignal | undefined) {
     this.#options = options
     this.#signal = signal
-    this.#chunker = parseChunker(options.chunker)
-    this.#writer = new NodeWriter(nodeFormat(options), (block) => this.#made.push(block))
+    this.#writer = new UnixfsWriter(options)
   }
 
   async *run(entries: AsyncIterable<AddEntry>): AsyncGenerator<ImportEvent, CidString> {
@@ -93,23 +88,22 @@ class Importer {
   }
 
   async *#file(entry: AddEntry): AsyncGenerator<ImportEvent, DagNode> {
-    const layout = createLayout(this.#options.layout, this.#writer)
-    let bytes = 0
-    let reportedBytes = 0
-    const progress = (): ImportEvent => {
-      reportedBytes = bytes
-      return { output: { name: entry.path, cid: undefined, bytes, size: 0, allocations: [] } }
-    }
-    for await (const chunk of this.#chunker(this.#abortable(entry.content))) {
-      layout.add(chunk)
-      bytes += chunk.length
-      yield* this.#takeBlocks()
-      if (this.#options.progress && bytes - reportedBytes >= PROGRESS_BYTES) yield progress()
-    }
-    const root = layout.finish()
-    yield* this.#takeBlocks()
-    if (this.#options.progress && bytes !== reportedBytes) yield progress()
-    return root
+    return yield* handOff<ImportEvent, DagNode>(async (emit) => {
+      let bytes = 0
+      let reportedBytes = 0
+      const report = async () => {
+        reportedBytes = bytes
+        await emit({ output: { name: entry.path, cid: undefined, bytes, size: 0, allocations: [] } })
+      }
+      const onRead = (readBytes: number) => {
+        bytes = readBytes
+        // Not waited for: the block of what was read comes next, and that is.
+        if (this.#options.progress && bytes - reportedBytes >= PROGRESS_BYTES) report().catch(() => undefined)
+      }
+      const node = await this.#writer.file(this.#abortable(entry.content), (block) => emit({ block }), onRead)
+      if (this.#options.progress && bytes !== reportedBytes) await report()
+      return node
+    })
   }
 
   async *#symlink(entry: AddEntry): AsyncGenerator<ImportEvent, DagNode> {
@@ -121,25 +115,22 @@ class Importer {
         throw new AddError('invalid-content', `the target of symbolic link "${entry.path}" is too long`)
       parts.push(part)
     }
-    const node = this.#writer.symlink(Buffer.concat(parts))
-    yield* this.#takeBlocks()
-    return node
-  }
-
-  *#finish(name: string, directory: Directory): Generator<ImportEvent, DagNode> {
-    const writing = directory.write(this.#writer, name)
-    for (;;) {
-      const step = writing.next()
-      yield* this.#takeBlocks()
-      if (step.done === true) return step.value
-      yield { output: outputOf(step.value.name, step.value) }
+    let target: string
+    try {
+      target = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.concat(parts))
+    } catch (cause) {
+      throw new AddError('invalid-content', `the target of symbolic link "${entry.path}" is not UTF-8`, { cause })
     }
+    return yield* handOff<ImportEvent, DagNode>((emit) => this.#writer.symlink(target, (block) => emit({ block })))
   }
 
-  *#takeBlocks(): Generator<ImportEvent> {
-    const blocks = this.#made
-    this.#made = []
-    for (const block of blocks) yield { block }
+  async *#finish(name: string, directory: Directory): AsyncGenerator<ImportEvent, DagNode> {
+    const writer = this.#writer
+    return yield* directory.make<ImportEvent>(name, async function* make(entries, path) {
+      const node = yield* handOff<ImportEvent, DagNode>((emit) => writer.directory(entries, (block) => emit({ block })))
+      yield { output: outputOf(path, node) }
+      return node
+    })
   }
 
   async *#abortable(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -20,6 +20,7 @@ const tree = () => [
 ]
 const large = () =>
   Array.from({ length: 4000 }, (_, i) => file(`large/entry-${i}-${'x'.repeat(i % 50)}`, `content ${i % 7}`))
+const subdirectories = () => Array.from({ length: 8000 }, (_, i) => file(`S/sub-${i}/f`, 'x'))
 const hello = () => [file('hello', 'hello world\n')]
 const v1: Partial<ImportOptions> = { cidVersion: 1, rawLeaves: true }
 
@@ -149,6 +150,20 @@ const kubo: readonly [
     large,
     v1,
     'bafybeicwfeugj3z2aoxxd77hoijwnfvp5xldpfl55dh5ppewcbvhthbwme'
+  ],
+  [
+    'a directory of 8,000 subdirectories, in shards',
+    '',
+    subdirectories,
+    {},
+    'QmTmtBfDsVJUc9Dg9qbXdD93beEkK2G6Ngb3WBGnAKcjdJ'
+  ],
+  [
+    'a directory of 8,000 subdirectories, in shards',
+    '--hash=blake2b-512 --cid-version=1',
+    subdirectories,
+    { ...v1, hash: 'blake2b-512' },
+    'bafymbzacicc3movpdxab5skpyeborohz6ceqtcwh4glbec5vxemj7vg4mjxzir2w5gnawrghy2svlwxzipn3rcxoeeswvfvo2u42coelifaxttbz'
   ]
 ]
 
@@ -191,6 +206,11 @@ describe('importFiles', () => {
       ['d/a', 'd', 'f', 'g/x', 'g']
     )
     assert.equal(root, outputs.at(-1)?.cid)
+  })
+
+  it('keeps the files of a directory that is named after them', async () => {
+    const { root } = await importAll([file('d/f', 'x'), directory('d')])
+    assert.equal(root, (await importAll([directory('d'), file('d/f', 'x')])).root)
   })
 
   it('gives the size of the whole DAG, as Kubo does', async () => {
