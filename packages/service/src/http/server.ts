@@ -117,6 +117,8 @@ export class HttpApi implements Startable {
       bodyLimit: MAX_JSON_BYTES,
       exposeHeadRoutes: false,
       forceCloseConnections: 'idle',
+      // Fastify's own answer while it closes has no error that a client knows; the hook below gives one.
+      return503OnClosing: false,
       routerOptions: { maxParamLength: 1024 },
       // What is refused before it reaches a route or a hook.
       frameworkErrors: (error: Error, _request: FastifyRequest, reply: FastifyReply) => {
@@ -172,6 +174,7 @@ export class HttpApi implements Startable {
             .send()
         )
       }
+      this.stopping.signal.throwIfAborted()
       const reason = ALWAYS_ANSWERED.has(path) ? undefined : parts.notReady()
       if (reason !== undefined) throw new ApiError('not-ready', reason)
       return undefined

@@ -287,6 +287,21 @@ describe('before every route', () => {
     await server.api.stop()
   })
 
+  it('a request that comes on an open connection while the server stops is told so', async () => {
+    const server = await ApiServer.start()
+    const socket = connect(server.port, '127.0.0.1').setEncoding('latin1')
+    // The answer to the first says that the beginning of the second has arrived too.
+    socket.write('GET /version HTTP/1.1\r\nHost: a\r\n\r\nGET /version HTTP/1.1\r\nHost: a\r\n')
+    const [first] = await once(socket, 'data')
+    assert.match(first, /^HTTP\/1.1 200 /)
+    const stopped = server.api.stop()
+    socket.write('\r\n')
+    let answer = ''
+    for await (const chunk of socket) answer += chunk
+    assert.match(answer, /^HTTP\/1.1 503 [^]*\r\nx-quorate-error: shutting-down\r\n[^]*"the peer is shutting down"/i)
+    await stopped
+  })
+
   it('a header beyond the limit is a 431, and what is not HTTP a 400', async () => {
     await using server = await ApiServer.start()
     const large = await server.ask('GET', '/id', { headers: { 'X-Large': 'x'.repeat(10_000) } })
