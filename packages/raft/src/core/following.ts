@@ -87,7 +87,14 @@ function takeEntries(s: CoreState, from: NodeId, message: AppendEntriesRequest):
     s.truncateLog(message.prevIndex + 1)
   }
   for (const entry of message.entries) {
-    if (entry.index <= log.base.index) continue
+    if (entry.index < log.base.index) continue
+    if (entry.index === log.base.index) {
+      invariant(
+        log.base.term === entry.term && log.base.chain === entry.chain,
+        () => `${from} has another entry ${entry.index} than the one that this log begins after`
+      )
+      continue
+    }
     if (entry.index <= log.lastIndex) {
       if (log.termAt(entry.index) === entry.term) {
         invariant(

@@ -26,14 +26,14 @@ export function becomeLeader(s: CoreState): void {
   s.role = 'leader'
   s.leader = s.id
   s.votes.clear()
-  let uncommittedBytes = 0
-  for (let index = log.commitIndex + 1; index <= log.lastIndex; index++) {
-    uncommittedBytes += log.entry(index)!.record.length
+  let unappliedBytes = 0
+  for (let index = log.appliedIndex + 1; index <= log.lastIndex; index++) {
+    unappliedBytes += log.entry(index)!.record.length
   }
   const leading: Leading = {
     peers: new Map(),
     noopIndex: log.lastIndex + 1,
-    uncommittedBytes,
+    unappliedBytes,
     quorumFloorMs: s.nowMs,
     reads: [],
     readPosition: 0,
@@ -64,11 +64,17 @@ export function propose(s: CoreState, ticket: number, payloads: readonly Uint8Ar
     }
     bytes += payload.length
   }
-  // With nothing uncommitted anything is taken, so that no proposal is refused for ever for its size.
-  const uncommitted = log.lastIndex - log.commitIndex
-  const tooMany = uncommitted + payloads.length > options.maxUncommittedEntries
-  if (uncommitted > 0 && (tooMany || leading.uncommittedBytes + bytes > options.maxUncommittedBytes)) {
-    s.refuse(ticket, 'busy', `${uncommitted} entries with ${leading.uncommittedBytes} bytes are not committed yet`)
+  // What is committed counts until it is applied: no compaction frees it before, so that a slow state machine would fill the memory.
+  // With nothing waiting anything is taken, so that no proposal is refused for ever for its size.
+  const unapplied = log.lastIndex - log.appliedIndex
+  const tooMany = unapplied + payloads.length > options.maxUncommittedEntries
+  if (unapplied > 0 && (tooMany || leading.unappliedBytes + bytes > options.maxUncommittedBytes)) {
+    const uncommitted = log.lastIndex - log.commitIndex
+    s.refuse(
+      ticket,
+      'busy',
+      `${unapplied} entries with ${leading.unappliedBytes} bytes are not applied yet, ${uncommitted} of them not committed`
+    )
     return
   }
   const first = log.lastIndex + 1
@@ -107,9 +113,6 @@ function advanceCommit(s: CoreState, leading: Leading): void {
   const reached: Index = quorumReached(deciding, (id) => (id === s.id ? own : (leading.peers.get(id)?.matchIndex ?? 0)))
   if (reached <= log.commitIndex) return
   if (log.termAt(reached) !== s.term && !s.mutations.has('commit-old-term-by-counting')) return
-  for (let index = log.commitIndex + 1; index <= reached; index++) {
-    leading.uncommittedBytes -= log.entry(index)!.record.length
-  }
   log.commitIndex = reached
 }
 

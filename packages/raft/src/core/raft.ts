@@ -404,7 +404,11 @@ function applied(s: CoreState, index: Index): void {
     () => `${index} was reported applied, but only ${log.applyingIndex} was handed out`
   )
   // A report from before a snapshot was installed may come late.
-  log.appliedIndex = Math.max(log.appliedIndex, index)
+  if (index <= log.appliedIndex) return
+  if (s.leading !== undefined) {
+    for (let at = log.appliedIndex + 1; at <= index; at++) s.leading.unappliedBytes -= log.entry(at)!.record.length
+  }
+  log.appliedIndex = index
 }
 
 /** A stream came up: what was sent before may be lost, so the peer is asked where it stands, now. */

@@ -19,7 +19,7 @@ export function appendOwn(s: CoreState, leading: Leading, kind: EntryKind, paylo
   const log = s.log
   const entry = makeEntry(log.lastIndex + 1, s.term, kind, payload, log.lastChain, s.checksum)
   log.append(entry)
-  leading.uncommittedBytes += entry.record.length
+  leading.unappliedBytes += entry.record.length
   return entry
 }
 

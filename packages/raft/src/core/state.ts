@@ -29,6 +29,12 @@ import type {
 /** How many questions for a read index one start has for itself; later ones could only meet answers that are that late as well. */
 const QUESTIONS_PER_START = 0x1_0000
 
+/**
+ * Most writes under way. What waits for the disk alone is dropped beyond that, as the network may do: else a disk that hangs would
+ * let messages gather without end.
+ */
+const MAX_PENDING_PERSISTS = 16_384
+
 /** A persist effect that is not durable yet. */
 interface PendingPersist {
   readonly seq: number
@@ -54,8 +60,8 @@ export interface Leading {
   readonly peers: Map<NodeId, Progress>
   /** The no-op that opened the term. At or below the commit index: this leader has committed in its own term (T29, T46). */
   readonly noopIndex: Index
-  /** Record bytes above the commit index. */
-  uncommittedBytes: number
+  /** Record bytes above the applied index. */
+  unappliedBytes: number
   /** Silence of peers counts from here at the earliest: the start of the term, or the end of a stall of this node. Milliseconds. */
   quorumFloorMs: number
   /** Reads in order of their position. */
@@ -208,7 +214,10 @@ export class CoreState {
   flushPersist(): void {
     const log = this.log
     const hasEntries = log.stagedIndex < log.lastIndex
-    if (!this.#hardStateChanged && this.#truncateFrom === undefined && !hasEntries && this.#release.length === 0) return
+    if (!this.#hardStateChanged && this.#truncateFrom === undefined && !hasEntries) {
+      if (this.#pending.length >= MAX_PENDING_PERSISTS) this.#release = []
+      if (this.#release.length === 0) return
+    }
     const seq = ++this.#lastSeq
     const { term, votedFor } = this
     const hardState = this.#hardStateChanged ? { term, votedFor: this.#voteToWrite } : undefined

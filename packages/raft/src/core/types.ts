@@ -97,7 +97,7 @@ export type RefusalReason =
   | 'not-leader'
   /** The leader is handing over; ask again. Nothing was appended. */
   | 'transferring'
-  /** The uncommitted entries or bytes are at their limit; ask again later. Nothing was appended. */
+  /** The entries or bytes that are not committed and applied are at their limit; ask again later. Nothing was appended. */
   | 'busy'
   /** One of the payloads is larger than `maxEntryBytes`. */
   | 'too-large'
@@ -226,7 +226,7 @@ export interface CoreOptions {
   readonly maxInflightMessages: number
   /** Most record bytes in flight to one peer. @default 16 MiB */
   readonly maxInflightBytes: number
-  /** Most entries, and record bytes, that a leader holds uncommitted before it refuses with `busy`. @default 200000 */
+  /** Most entries, and record bytes, that a leader holds not committed, or not applied, before it refuses with `busy`. @default 200000 */
   readonly maxUncommittedEntries: number
   /** @default 64 MiB */
   readonly maxUncommittedBytes: number
