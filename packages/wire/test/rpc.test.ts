@@ -254,4 +254,30 @@ describe('RpcEndpoint', () => {
     p.server.handle('throw', () => Promise.reject(undefined))
     await assert.rejects(p.caller.call(p.b.id, 'throw', new Uint8Array()), { name: 'RpcRemoteError' })
   })
+
+  it('goes on answering others while a peer sends it any frames', async () => {
+    await using p = await pair()
+    await using stranger = await createHost()
+    p.server.handle('echo', async (request) => request)
+    let seed = 1
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
+      return (seed >>> 8) % below
+    }
+    for (let i = 0; i < 60; i++) {
+      const stream = await stranger.libp2p.dialProtocol(p.b.libp2p.getMultiaddrs(), PROTOCOL)
+      let closed = false
+      stream.addEventListener('close', () => {
+        closed = true
+      })
+      const body = Buffer.from(Array.from({ length: random(40) }, () => random(256)))
+      if (body.length > 0) body[0] = random(9)
+      const header = Buffer.alloc(4)
+      header.writeUInt32LE(i % 10 === 0 ? 0xffff_ffff : body.length)
+      stream.send(Buffer.concat([header, body]))
+      if (i % 10 === 0) await until('a stream that announces too much is closed', () => closed)
+      else stream.abort(new Error('enough'))
+    }
+    assert.deepEqual(Buffer.from(await p.caller.call(p.b.id, 'echo', Buffer.from('x'))), Buffer.from('x'))
+  })
 })

@@ -17,6 +17,9 @@ import { EntryKind, type Index } from './types.ts'
 
 const NO_PAYLOAD = new Uint8Array(0)
 
+/** Refusals in a row of what a peer had acknowledged that cannot all be late ones: more than are under way to it. */
+const MAX_BROKEN_PROMISES = 100
+
 /**
  * The candidate has won. It appends an empty entry of its own term at once, with which all that came before can be committed
  * (paper §8), and begins to look for where each peer's log agrees.
@@ -91,6 +94,7 @@ export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: A
   if (!message.success) {
     const agreeIndex = s.log.lastIndexWithin(message.hintIndex, message.hintTerm)
     peer.refused(message.index, agreeIndex)
+    if (peer.brokenPromises === MAX_BROKEN_PROMISES) forgetfulPeer(s, peer)
     if (s.mutations.has('next-below-match')) peer.nextIndex = Math.min(message.index, agreeIndex + 1)
     return
   }
@@ -98,6 +102,16 @@ export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: A
   else peer.agreed(message.index)
   if (peer.state === 'probe' || (peer.state === 'snapshot' && peer.matchIndex >= s.log.base.index))
     peer.becomeReplicate()
+}
+
+/** A peer goes on refusing what it had acknowledged: its disk was wiped or put back. It cannot be brought up under its old name. */
+function forgetfulPeer(s: CoreState, peer: Progress): void {
+  // Not in `replicate`, so that nobody takes it for one that has caught up.
+  peer.becomeProbe(peer.matchIndex + 1)
+  s.alarm(
+    'peer-lost-log',
+    `${peer.id} does not hold entry ${peer.matchIndex}, which it had acknowledged: its data was lost or put back to an older copy; remove it, and add it again as a new member`
+  )
 }
 
 /**

@@ -91,6 +91,10 @@ export class Progress {
   readonly knownSinceMs: number
   /** The highest read position that the peer confirmed (T47). */
   readPosition = 0
+  /**
+   * Refusals in a row of what the peer had acknowledged. A few may be late; many say that it lost its log (T18, T34, T35).
+   */
+  brokenPromises = 0
   /** It is no member any more, and is only told so until this time; undefined for members. Milliseconds. */
   farewellUntilMs: number | undefined
 
@@ -154,6 +158,7 @@ export class Progress {
    * @returns whether that is news
    */
   agreed(index: Index): boolean {
+    this.brokenPromises = 0
     const news = index > this.matchIndex
     if (news) this.matchIndex = index
     if (this.nextIndex <= this.matchIndex) this.nextIndex = this.matchIndex + 1
@@ -163,12 +168,16 @@ export class Progress {
 
   /**
    * The peer refused a message that followed `refusedIndex`; `agreeIndex` is the furthest point at which the logs could agree.
-   * Refusals that were overtaken by a later answer change nothing, and `nextIndex` never falls to `matchIndex` (T13).
+   * Refusals that were overtaken by a later answer change nothing but `brokenPromises`, and `nextIndex` never falls to `matchIndex` (T13).
    *
    * @returns whether there is a new place to probe at
    */
   refused(refusedIndex: Index, agreeIndex: Index): boolean {
-    if (this.state === 'snapshot' || refusedIndex <= this.matchIndex) return false
+    if (this.state === 'snapshot') return false
+    if (refusedIndex <= this.matchIndex) {
+      this.brokenPromises++
+      return false
+    }
     if (this.state === 'probe' && refusedIndex !== this.nextIndex - 1) return false
     this.becomeProbe(Math.min(refusedIndex, agreeIndex + 1))
     return true
