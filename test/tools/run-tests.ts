@@ -23,12 +23,12 @@ interface Group {
 const groups: readonly Group[] = [
   {
     name: 'unit',
-    files: ['packages/*/test/**/*.test.ts', 'test/conformance/**/*.test.ts'],
+    files: ['packages/*/test/**/*.test.ts', 'test/conformance/**/*.test.ts', 'test/nemesis/**/*.test.ts'],
     concurrency: 2,
     timeoutMs: 180_000
   },
   { name: 'simulation', files: ['packages/*/test/**/*.sim.ts'], concurrency: 2, timeoutMs: 900_000 },
-  { name: 'e2e', files: ['test/e2e/**/*.e2e.ts'], concurrency: 1, timeoutMs: 420_000 }
+  { name: 'e2e', files: ['test/e2e/**/*.e2e.ts', 'test/nemesis/**/*.e2e.ts'], concurrency: 1, timeoutMs: 420_000 }
 ]
 
 interface Totals {

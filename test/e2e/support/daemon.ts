@@ -13,7 +13,9 @@ import { fileURLToPath } from 'node:url'
 import { createClient, type QuorateClient } from '@quorate/client'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
-const READY = '** Quorate is READY **'
+/** A peer writes this when it serves. */
+export const READY = '** Quorate is READY **'
+const LOOPBACK = '127.0.0.1'
 
 /** The command line of a program of this checkout, or of an installation of the packed packages. */
 export interface Programs {
@@ -100,6 +102,8 @@ export interface DaemonInit {
   /** Further words for `init`. */
   readonly initArgs?: readonly string[]
   readonly programs?: Programs
+  /** The IPv4 address that all of it listens on. @default '127.0.0.1' */
+  readonly host?: string
 }
 
 /** One peer: its folder, its identity, and its process when it runs. */
@@ -110,6 +114,7 @@ export class Daemon {
   readonly swarmPort: number
   readonly apiPort: number
   readonly programs: Programs
+  readonly host: string
   /** All that the process of the last start wrote. */
   log = ''
   private child: ChildProcess | undefined
@@ -121,12 +126,14 @@ export class Daemon {
     this.swarmPort = swarmPort
     this.apiPort = apiPort
     this.programs = init.programs ?? checkout
+    this.host = init.host ?? LOOPBACK
   }
 
   static async init(init: DaemonInit): Promise<Daemon> {
     const folder = await mkdtemp(join(tmpdir(), 'quorate-e2e-'))
     const swarmPort = await freePort()
     const apiPort = await freePort()
+    const host = init.host ?? LOOPBACK
     const { code, stderr } = await run(
       (init.programs ?? checkout).service,
       ['--config', folder, 'init', ...(init.initArgs ?? [])],
@@ -134,10 +141,10 @@ export class Daemon {
         env: {
           CLUSTER_PEERNAME: init.name,
           CLUSTER_MDNSINTERVAL: '0s',
-          CLUSTER_LISTENMULTIADDRESS: `/ip4/127.0.0.1/tcp/${swarmPort}`,
-          CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS: `/ip4/127.0.0.1/tcp/${apiPort}`,
+          CLUSTER_LISTENMULTIADDRESS: `/ip4/${host}/tcp/${swarmPort}`,
+          CLUSTER_RESTAPI_HTTPLISTENMULTIADDRESS: `/ip4/${host}/tcp/${apiPort}`,
           CLUSTER_EMBEDDED_NETWORK: 'private',
-          CLUSTER_EMBEDDED_LISTENMULTIADDRESS: '/ip4/127.0.0.1/tcp/0',
+          CLUSTER_EMBEDDED_LISTENMULTIADDRESS: `/ip4/${host}/tcp/0`,
           CLUSTER_MONITORPINGINTERVAL: '2s',
           ...init.env
         }
@@ -154,11 +161,11 @@ export class Daemon {
   }
 
   get address(): string {
-    return `/ip4/127.0.0.1/tcp/${this.swarmPort}/p2p/${this.id}`
+    return `/ip4/${this.host}/tcp/${this.swarmPort}/p2p/${this.id}`
   }
 
   get api(): string {
-    return `http://127.0.0.1:${this.apiPort}`
+    return `http://${this.host}:${this.apiPort}`
   }
 
   get client(): QuorateClient {
@@ -227,7 +234,7 @@ export class Daemon {
 
   /** The exit code and output of `ctl` against this peer. */
   ctl(...args: string[]): Promise<Finished> {
-    return run(this.programs.ctl, ['--host', `/ip4/127.0.0.1/tcp/${this.apiPort}`, ...args])
+    return run(this.programs.ctl, ['--host', `/ip4/${this.host}/tcp/${this.apiPort}`, ...args])
   }
 
   async remove(): Promise<void> {

@@ -1,0 +1,147 @@
+/**
+ * What can happen to a cluster. Each fault does its harm, holds for a while, and undoes what it did; a process that it ended is started again.
+ * `run.ts` picks them, measures around them, and asks afterwards whether all is well.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import type { NemesisCluster, NemesisPeer } from './cluster.ts'
+import type { Direction, PeerNetwork } from './network.ts'
+import type { Random } from './random.ts'
+
+export interface FaultContext {
+  readonly cluster: NemesisCluster
+  readonly random: Random
+  /** Longest time that a fault holds. */
+  readonly maxHoldMs: number
+  /** Told what is done, as it is done. */
+  readonly note: (text: string) => void
+}
+
+export const faultNames = ['kill', 'kill-all', 'pause', 'partition', 'one-way', 'full-disk'] as const
+export type FaultName = (typeof faultNames)[number]
+
+/** What a fault needs beside processes. */
+export const faultNeeds: Readonly<Record<FaultName, 'network' | 'disk' | undefined>> = {
+  kill: undefined,
+  'kill-all': undefined,
+  pause: undefined,
+  partition: 'network',
+  'one-way': 'network',
+  'full-disk': 'disk'
+}
+
+const SHORTEST_HOLD_MS = 100
+
+/** Each resolves when its harm is undone. */
+export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promise<void>>> = {
+  async kill(context) {
+    const victim = pickVictim(context)
+    const holdMs = hold(context)
+    context.note(`kill -9 of ${describe(context, victim)}, started again after ${holdMs} ms`)
+    await victim.end('SIGKILL')
+    await delay(holdMs)
+    victim.start()
+  },
+
+  async 'kill-all'({ cluster, note }) {
+    note('kill -9 of all peers at once, started again at once')
+    await Promise.all(cluster.peers.map((peer) => peer.end('SIGKILL')))
+    for (const peer of cluster.peers) peer.start()
+  },
+
+  async pause(context) {
+    const victim = pickVictim(context)
+    const holdMs = hold(context)
+    context.note(`SIGSTOP of ${describe(context, victim)} for ${holdMs} ms`)
+    victim.signal('SIGSTOP')
+    try {
+      await delay(holdMs)
+    } finally {
+      victim.signal('SIGCONT')
+    }
+  },
+
+  async partition(context) {
+    const { cluster, random } = context
+    const victim = pickVictim(context)
+    // One peer alone, or with more than three peers at times a minority of several.
+    const others = random.shuffled(cluster.peers.filter((peer) => peer !== victim))
+    const cut = [victim, ...others.slice(0, random.below(Math.floor((cluster.peers.length - 1) / 2)))]
+    const lost = cut.flatMap((one) =>
+      cluster.peers
+        .filter((peer) => !cut.includes(peer))
+        .flatMap((peer) => [
+          { from: one.at, to: peer.at },
+          { from: peer.at, to: one.at }
+        ])
+    )
+    await loseFor(context, `${cut.map((peer) => describe(context, peer)).join(' and ')} cut off`, lost)
+  },
+
+  async 'one-way'(context) {
+    const { cluster, random } = context
+    const victim = pickVictim(context)
+    const others = cluster.peers.filter((peer) => peer !== victim)
+    const who = describe(context, victim)
+    const all = random.next() < 0.5
+    const met = all ? others : [random.pick(others)]
+    const names = met.map(({ name }) => name).join(' and ')
+    if (random.next() < 0.5) {
+      const lost = met.map((peer) => ({ from: victim.at, to: peer.at }))
+      await loseFor(context, `all that ${who} sends to ${names} lost`, lost)
+    } else {
+      const lost = met.map((peer) => ({ from: peer.at, to: victim.at }))
+      await loseFor(context, `all that ${names} send to ${who} lost`, lost)
+    }
+  },
+
+  async 'full-disk'(context) {
+    const victim = pickVictim(context)
+    const { disk } = victim
+    if (disk === undefined) throw new Error(`${victim.name} has no small disk`)
+    const holdMs = Math.max(hold(context), Math.min(1_000, context.maxHoldMs))
+    context.note(`the disk of ${describe(context, victim)} full for ${holdMs} ms`)
+    // A peer that cannot write its log may end: it must not acknowledge what it could not write.
+    await victim.mayEndDuring(async () => {
+      try {
+        await disk.fill()
+        await delay(holdMs)
+      } finally {
+        await disk.drain()
+      }
+    })
+    context.note(victim.running ? `${victim.name} went on without room` : `${victim.name} ended for want of room`)
+    victim.start()
+  }
+}
+
+/** The leader as often as not. */
+function pickVictim({ cluster, random }: FaultContext): NemesisPeer {
+  const leader = random.next() < 0.5 ? cluster.leader() : undefined
+  return leader ?? random.pick(cluster.peers)
+}
+
+function hold({ random, maxHoldMs }: FaultContext): number {
+  return Math.round(random.logUniform(Math.min(SHORTEST_HOLD_MS, maxHoldMs), maxHoldMs))
+}
+
+const describe = ({ cluster }: FaultContext, peer: NemesisPeer): string =>
+  peer === cluster.leader() ? `${peer.name} (leader)` : peer.name
+
+async function loseFor(context: FaultContext, what: string, lost: readonly Direction[]): Promise<void> {
+  const network = networkOf(context.cluster)
+  // Nothing shorter than an election is felt.
+  const holdMs = Math.max(hold(context), Math.min(1_500, context.maxHoldMs))
+  context.note(`${what} for ${holdMs} ms`)
+  await network.lose(lost)
+  try {
+    await delay(holdMs)
+  } finally {
+    await network.heal()
+  }
+}
+
+function networkOf({ network }: NemesisCluster): PeerNetwork {
+  if (network === undefined) throw new Error('this fault needs a network of its own')
+  return network
+}
