@@ -192,6 +192,70 @@ describe('openRaft', () => {
     assert.equal(fetched.filter((chunk) => chunk === 4).length, 1)
   })
 
+  it('takes up a joiner that crashed between its admission and its first entry', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const leader = await group.leader()
+    const joiner = await group.open('d')
+    // The entry that admits it is committed, and it is gone before anything of it has arrived.
+    group.network.cutOff('d')
+    await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: ['d'] })
+    await joiner.raft.close()
+    assert.equal(joiner.disk.entries.length, 0)
+    group.network.heal()
+    await group.open('d')
+    await leader.raft.propose(bytes('x'))
+    await until('the joiner has it', () => joiner.machine.texts.includes('x'))
+    assert.deepEqual(joiner.raft.status().config, { voters: ['a', 'b', 'c'], outgoing: [], learners: ['d'] })
+  })
+
+  for (const kept of [true, false]) {
+    it(`takes back a member that was removed, ${kept ? 'with' : 'without'} its data`, async () => {
+      await using group = await Group.start(['a', 'b', 'c'])
+      const leader = await group.leader()
+      await leader.raft.propose(bytes('before'))
+      const [gone, stays] = ['a', 'b', 'c'].filter((id) => id !== leader.id) as [string, string]
+      const voters = [leader.id, stays].sort()
+      await group.get(gone).raft.close()
+      await leader.raft.changeMembers({ voters, learners: [] })
+      await leader.raft.propose(bytes('meanwhile'))
+      if (!kept) group.members.delete(gone)
+      const back = await group.open(gone)
+      await leader.raft.changeMembers({ voters, learners: [gone] })
+      await until('it has caught up', () => back.machine.texts.includes('meanwhile'))
+      await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: [] })
+      assert.deepEqual(back.machine.texts, ['before', 'meanwhile'])
+      await leader.raft.transferLeadership(gone)
+      assert.equal((await group.leader()).id, gone)
+    })
+  }
+
+  it('stops for good when the state cannot be made durable', async () => {
+    await using group = await Group.start(['a'])
+    const leader = await group.leader()
+    await leader.raft.propose(bytes('x'))
+    const halted = new Promise<string>((resolve) => leader.raft.on('halt', ({ reason }) => resolve(reason)))
+    leader.machine.flush = () => Promise.reject(new Error('ENOSPC'))
+    await leader.raft.checkpoint()
+    assert.match(await halted, /cannot be made durable: ENOSPC/)
+    assert.equal(leader.raft.status().baseIndex, 0)
+  })
+
+  it('goes on, and says why, when there is no room for a snapshot', async () => {
+    await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
+    const leader = await group.leader()
+    await leader.raft.proposeMany(texts(1000).map(bytes))
+    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(1000)))
+    await leader.raft.checkpoint()
+    await until('the log is compacted', () => leader.raft.status().baseIndex > 900)
+    const joiner = await group.open('d')
+    const alarms: string[] = []
+    joiner.raft.on('alarm', ({ code, detail }) => alarms.push(`${code}: ${detail}`))
+    joiner.disk.snapshotFailure = new Error('ENOSPC')
+    await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: ['d'] })
+    await until('it said so', () => alarms.some((alarm) => /snapshot-not-fetched: ENOSPC/.test(alarm)))
+    await leader.raft.propose(bytes('meanwhile'))
+  })
+
   it('hands leadership over', async () => {
     await using group = await Group.start(['a', 'b', 'c'])
     const leader = await group.leader()

@@ -23,6 +23,8 @@ export class MemoryDisk {
   gate: Promise<void> | undefined
   /** When set, the next write fails with it. */
   failure: Error | undefined
+  /** When set, no chunk of a snapshot can be written. */
+  snapshotFailure: Error | undefined
   readonly snapshots: { manifest: SnapshotManifest; chunks: Uint8Array[] }[] = []
   readonly parts = new Map<string, Uint8Array[]>()
 }
@@ -128,6 +130,7 @@ export class MemorySnapshots implements SnapshotStore {
     return {
       resumedChunks,
       async write(chunk) {
+        if (disk.snapshotFailure !== undefined) throw disk.snapshotFailure
         chunks.push(Uint8Array.from(chunk))
       },
       async commit() {
