@@ -79,7 +79,9 @@ export class Progress {
   snapshot: LogBase | undefined
   /** In `snapshot`: when the state was entered, or the peer last said that it goes on. Milliseconds. */
   snapshotAtMs = 0
-  /** The peer could not be given a snapshot before this time: one failed attempt a heartbeat is enough. Milliseconds. */
+  /** Transfers in a row that came to nothing. */
+  failedSnapshots = 0
+  /** The peer is given no snapshot before this time, after one that failed. Milliseconds. */
   snapshotNotBeforeMs = Number.NEGATIVE_INFINITY
   /** The highest commit index that a message to this peer carried. */
   sentCommitIndex: Index = 0
@@ -122,6 +124,7 @@ export class Progress {
   /** The logs agree at `matchIndex`: send ahead from there. */
   becomeReplicate(): void {
     this.state = 'replicate'
+    this.failedSnapshots = 0
     this.probeSent = false
     this.snapshot = undefined
     this.nextIndex = this.matchIndex + 1

@@ -15,6 +15,9 @@ import { heardLeader } from './roles.ts'
 import type { CoreState, Leading } from './state.ts'
 import type { Index, LogBase, NodeId } from './types.ts'
 
+/** Between failed transfers to one peer the wait doubles this often, from one heartbeat on: to about five seconds by default. */
+const MAX_SNAPSHOT_DOUBLINGS = 6
+
 /** The peer's next entry is compacted away. Asks for a snapshot, but only for a peer that answers, and not in a loop. */
 export function startSnapshot(s: CoreState, peer: Progress): void {
   const answers = s.nowMs - peer.contactAtMs < s.options.electionTimeoutMs
@@ -42,7 +45,9 @@ export function onSnapshotReady(s: CoreState, base: LogBase): void {
 
 function retrySnapshotLater(s: CoreState, peer: Progress): void {
   peer.becomeProbe(peer.matchIndex + 1)
-  peer.snapshotNotBeforeMs = s.nowMs + s.options.heartbeatMs
+  // A peer without room for it fails again and again, each time after it has fetched all that fits.
+  peer.snapshotNotBeforeMs =
+    s.nowMs + s.options.heartbeatMs * 2 ** Math.min(peer.failedSnapshots++, MAX_SNAPSHOT_DOUBLINGS)
 }
 
 /** A peer says how the transfer goes. That it answered at all is noted by the caller. */
