@@ -42,6 +42,16 @@ export interface RaftConsensusInit {
   readonly waitForLeaderTimeoutMs: number
 }
 
+/** A leader that was asked has not answered, and another leads. Does not leave this file: the write is tried again. */
+class LeaderReplacedError extends Error {
+  static override readonly name = 'LeaderReplacedError'
+  override readonly name = LeaderReplacedError.name
+
+  constructor(asked: PeerIdString, now: PeerIdString) {
+    super(`${asked} was asked and has not answered, and ${now} leads now`)
+  }
+}
+
 /** What went wrong with one try, for the next. */
 type Verdict = 'try-again' | 'outcome-unknown' | 'final'
 
@@ -65,6 +75,7 @@ export function judgeFailure(error: unknown): Verdict {
       return code === 'too-large' ? 'final' : 'try-again'
     case 'RpcTimeoutError':
     case 'OutcomeUnknownError':
+    case 'LeaderReplacedError':
     // Also of a write that is committed, and not applied here in time.
     case 'ReadUnavailableError':
       return 'outcome-unknown'
@@ -101,14 +112,22 @@ export class RaftConsensus implements Consensus {
   addPeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
     return this.withLeader('add a peer', options, async (leader, signal) => {
       if (leader === this.init.id) await this.components.membership.addPeer(peer, { signal })
-      else await this.components.rpc.call(leader, 'Consensus.addPeer', { peer }, { signal })
+      else {
+        await this.askWhileItLeads(leader, signal, (call) =>
+          this.components.rpc.call(leader, 'Consensus.addPeer', { peer }, { signal: call })
+        )
+      }
     })
   }
 
   removePeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
     return this.withLeader('remove a peer', options, async (leader, signal) => {
       if (leader === this.init.id) await this.components.membership.removePeer(peer, { signal })
-      else await this.components.rpc.call(leader, 'Consensus.removePeer', { peer }, { signal })
+      else {
+        await this.askWhileItLeads(leader, signal, (call) =>
+          this.components.rpc.call(leader, 'Consensus.removePeer', { peer }, { signal: call })
+        )
+      }
     })
   }
 
@@ -140,7 +159,9 @@ export class RaftConsensus implements Consensus {
     const { raft, rpc } = this.components
     return await this.withLeader('commit', options, async (leader, signal) => {
       if (leader === this.init.id) return await raft.propose(op, { signal })
-      const answer = await rpc.call(leader, 'Consensus.propose', { op }, { signal })
+      const answer = await this.askWhileItLeads(leader, signal, (call) =>
+        rpc.call(leader, 'Consensus.propose', { op }, { signal: call })
+      )
       await raft.waitApplied(answer.index, { signal })
       return { index: answer.index, result: answer.result as OpResult }
     })
@@ -196,6 +217,26 @@ export class RaftConsensus implements Consensus {
         (cause instanceof Error ? ` The last try ended with: ${cause.message}` : ''),
       { cause }
     )
+  }
+
+  /**
+   * Asks a leader, and stops waiting for it once there is another: one that hangs would keep the call to the deadline, though its
+   * successor is at work. What it was asked for may be in its successor's log.
+   */
+  private async askWhileItLeads<T>(
+    leader: PeerIdString,
+    signal: AbortSignal,
+    ask: (signal: AbortSignal) => Promise<T>
+  ): Promise<T> {
+    const replaced = new AbortController()
+    const off = this.components.raft.on('role', ({ leader: now }) => {
+      if (now !== undefined && now !== leader) replaced.abort(new LeaderReplacedError(leader, now))
+    })
+    try {
+      return await ask(AbortSignal.any([signal, replaced.signal]))
+    } finally {
+      off()
+    }
   }
 
   /** Waits a little, less if a leader comes up meanwhile. */

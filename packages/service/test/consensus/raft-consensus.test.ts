@@ -96,6 +96,39 @@ describe('a write', () => {
     assert.equal(rpc.calls.at(-1), 'c Consensus.propose')
   })
 
+  it('does not wait for a leader that hangs once there is another', async () => {
+    const { raft, rpc, consensus } = setUp({ leader: 'b' })
+    rpc.onCall = (peer, _method, _request, signal) =>
+      peer === 'b' ? hang(signal) : Promise.resolve({ index: 1, result: { ok: true, kind: 'pin' } })
+    const writing = consensus.logPin(pin)
+    await until(() => rpc.calls.length === 1)
+    raft.setLeader(undefined)
+    await turn()
+    assert.deepEqual(rpc.calls, ['b Consensus.propose'])
+    raft.setLeader('c')
+    await writing
+    assert.deepEqual(rpc.calls, ['b Consensus.propose', 'c Consensus.propose'])
+    assert.equal(raft.listenerCount, 0)
+  })
+
+  it('that is committed is not given up when another leads before it is applied here', async () => {
+    const { raft, rpc, consensus } = setUp({ leader: 'b' })
+    const applied = Promise.withResolvers<void>()
+    rpc.onCall = async () => ({ index: 41, result: { ok: true, kind: 'pin' } })
+    let waiting = false
+    raft.onApplied = () => {
+      waiting = true
+      return applied.promise
+    }
+    const writing = consensus.logPin(pin)
+    await until(() => waiting)
+    raft.setLeader('c')
+    await turn()
+    applied.resolve()
+    await writing
+    assert.deepEqual(rpc.calls, ['b Consensus.propose'])
+  })
+
   it('ends at once with what another try would not change', async () => {
     const { raft, rpc, consensus } = setUp({ leader: 'a' })
     raft.onPropose = () => Promise.reject(named('ProposalRefusedError', { code: 'too-large', reason: 'too-large' }))
