@@ -93,6 +93,27 @@ describe('prepareStart', () => {
     await assert.rejects(start(diskWith(0, 5), machine), { name: 'RaftStartError', code: 'state-ahead-of-log' })
   })
 
+  it('takes a first configuration into an empty log only (T36)', async () => {
+    const bootstrap = { voters: ['x'], outgoing: [], learners: [] }
+    const open = (disk: MemoryDisk) =>
+      prepareStart(
+        {
+          storage: new MemoryLog(disk),
+          snapshots: new MemorySnapshots(disk),
+          transport: new MemoryNetwork().transport('a'),
+          stateMachine: new RegisterMachine()
+        },
+        { id: 'a', bootstrap }
+      )
+    const empty = new MemoryDisk()
+    assert.deepEqual((await open(empty)).base.config, bootstrap)
+    assert.deepEqual((await open(diskWith(0, 0))).base.config, config)
+    // A joiner that has answered a leader, and was sent nothing yet.
+    const joiner = new MemoryDisk()
+    joiner.hardState = { term: 1, votedFor: undefined }
+    assert.deepEqual((await open(joiner)).base.config, { voters: [], outgoing: [], learners: [] })
+  })
+
   it('writes no first configuration that cannot be worked with', async () => {
     const disk = new MemoryDisk()
     const components = {
