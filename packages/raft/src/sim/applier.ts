@@ -9,6 +9,7 @@ import { payloadOf } from '../core/record.ts'
 import { type Entry, EntryKind, type Index, type Term } from '../core/types.ts'
 import type { StateImage } from './disk.ts'
 import { TraceCode } from './history.ts'
+import { REGISTERS } from './judges/linearizable.ts'
 import type { NodeSurroundings, Settle, SimNode } from './node.ts'
 import { mix32, type Prng } from './prng.ts'
 import { EventKind } from './world.ts'
@@ -22,6 +23,11 @@ interface PendingProposal {
 interface PendingRead {
   readonly index: Index
   readonly settle: Settle
+}
+
+/** Which register a command writes its serial number to. */
+export function registerOf(serial: number): number {
+  return serial % REGISTERS
 }
 
 const readU32 = (bytes: Uint8Array): number =>
@@ -84,12 +90,16 @@ export class SimApplier {
     // A snapshot may have replaced the state, and emptied the queue, while this batch was under way.
     if (batch.length > 0) {
       let { index, digest } = this.state
+      const registers = this.state.registers.slice()
       for (const entry of batch) {
         index = entry.index
         digest = mix32(digest ^ entry.index)
-        if (entry.kind === EntryKind.command) digest = mix32(digest ^ readU32(payloadOf(entry)))
+        if (entry.kind !== EntryKind.command) continue
+        const serial = readU32(payloadOf(entry))
+        digest = mix32(digest ^ serial)
+        registers[registerOf(serial)] = serial
       }
-      this.state = { index, digest }
+      this.state = { index, digest, registers }
       history.note(world.nowUs, TraceCode.applied, this.#node.slot, index, digest, undefined)
       panel.stateStands(this.#node.view, this.state)
       this.#settleProposals(batch)
@@ -152,7 +162,7 @@ export class SimApplier {
         continue
       }
       promises.readServed(this.state.index)
-      read.settle({ type: 'read', index: this.state.index })
+      read.settle({ type: 'read', index: this.state.index, registers: this.state.registers })
     }
     this.#reads = waiting
   }

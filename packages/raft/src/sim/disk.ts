@@ -8,6 +8,7 @@
  */
 
 import type { Effect, Entry, HardState, Index, LogBase } from '../core/types.ts'
+import { REGISTERS } from './judges/linearizable.ts'
 import { LogImage } from './log-image.ts'
 import type { Prng } from './prng.ts'
 
@@ -17,12 +18,15 @@ export type PersistEffect = Extract<Effect, { type: 'persist' }>
 export interface StateImage {
   readonly index: Index
   readonly digest: number
+  /** The serial number of the latest command for each register. */
+  readonly registers: readonly number[]
 }
 
 /** A snapshot: the state at `base.index`, and what a log needs in order to continue from there. */
 export interface SnapshotImage {
   readonly base: LogBase
   readonly digest: number
+  readonly registers: readonly number[]
 }
 
 export interface DiskImage {
@@ -39,6 +43,11 @@ export type DiskWrite =
   | { readonly type: 'compact'; readonly base: LogBase }
   | { readonly type: 'install'; readonly snapshot: SnapshotImage }
 
+/** The state that a snapshot holds. */
+export function stateOf({ base, digest, registers }: SnapshotImage): StateImage {
+  return { index: base.index, digest, registers }
+}
+
 /** Most persist effects in one write. */
 const MAX_GROUP = 1024
 
@@ -52,7 +61,7 @@ export class Disk {
     this.image = {
       hardState: { term: 0, votedFor: undefined },
       log: new LogImage(base, []),
-      state: { index: base.index, digest: 0 },
+      state: { index: base.index, digest: 0, registers: new Array<number>(REGISTERS).fill(0) },
       snapshots: []
     }
   }
@@ -118,7 +127,7 @@ export class Disk {
     if (write.type === 'install') {
       this.saveSnapshot(write.snapshot)
       if (steps >= 2) this.image.log.reset(write.snapshot.base)
-      if (steps >= 3) this.image.state = { index: write.snapshot.base.index, digest: write.snapshot.digest }
+      if (steps >= 3) this.image.state = stateOf(write.snapshot)
       return undefined
     }
     return this.#takePersist(write.effects, steps)

@@ -104,7 +104,7 @@ export class LivenessPhase {
 
   #propose(node: SimNode, term: Term): void {
     this.#askedTerm = term
-    node.propose([this.#c.workload.payload(0)], (outcome: Outcome) => {
+    this.#c.workload.write(node, [0], (outcome: Outcome) => {
       if (this.#askedTerm === term) this.#askedTerm = 0
       if (outcome.type === 'acknowledged') this.#committed = outcome.index
     })

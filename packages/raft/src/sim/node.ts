@@ -22,7 +22,7 @@ import type {
   Term
 } from '../core/types.ts'
 import { SimApplier } from './applier.ts'
-import type { Disk, PersistEffect, SnapshotImage, StateImage } from './disk.ts'
+import { type Disk, type PersistEffect, type SnapshotImage, type StateImage, stateOf } from './disk.ts'
 import { type History, messageDigest, TraceCode } from './history.ts'
 import type { ElectionConduct } from './judges/election-conduct.ts'
 import type { Panel } from './judges/panel.ts'
@@ -55,7 +55,7 @@ export type Outcome =
   | { readonly type: 'acknowledged'; readonly index: Index; readonly term: Term }
   | { readonly type: 'lost' }
   | { readonly type: 'refused'; readonly reason: RefusalReason; readonly leader: NodeId | undefined }
-  | { readonly type: 'read'; readonly index: Index }
+  | { readonly type: 'read'; readonly index: Index; readonly registers: readonly number[] }
   | { readonly type: 'transferred' }
   | { readonly type: 'unknown' }
 
@@ -139,7 +139,7 @@ export class SimNode {
     if (snapshot === undefined || snapshot.base.index < image.log.base.index) {
       throw new Violation('disk', `n${this.slot} has neither the log nor a snapshot from ${image.state.index} on`)
     }
-    image.state = { index: snapshot.base.index, digest: snapshot.digest }
+    image.state = stateOf(snapshot)
   }
 
   /** Dies: memory is gone, the disk keeps what was synced, and a beginning of what was being written. */
@@ -467,10 +467,10 @@ export class SimNode {
       history.note(world.nowUs, TraceCode.durable, this.slot, last?.seq ?? 0, this.disk.image.log.lastIndex, undefined)
       if (last !== undefined) this.step({ type: 'persisted', seq: last.seq })
     } else if (write.type === 'install') {
-      const { base, digest } = write.snapshot
+      const { base } = write.snapshot
       history.note(world.nowUs, TraceCode.install, this.slot, base.index, base.term, undefined)
       panel.installed(this.view)
-      this.applier.restored({ index: base.index, digest })
+      this.applier.restored(stateOf(write.snapshot))
       this.view.installing = false
       this.step({ type: 'snapshot-installed', base })
       if (this.core !== undefined) panel.reports(this.view, this.core.status(this.nowMs))
@@ -490,7 +490,7 @@ export class SimNode {
     if (newest === undefined || newest.base.index < this.view.log.base.index) {
       const base = this.core.baseAt(this.applier.state.index)
       if (base === undefined) return
-      snapshot = { base, digest: this.applier.state.digest }
+      snapshot = { base, digest: this.applier.state.digest, registers: this.applier.state.registers }
       delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
     }
     if (snapshot === undefined) return

@@ -171,6 +171,7 @@ class Simulation {
       this.#world,
       this.#history,
       this.#nodes,
+      this.#panel.registers,
       this.#profile.workload,
       prng.fork('workload')
     )
@@ -215,6 +216,7 @@ class Simulation {
       this.#dispatch(event)
       return !this.#liveness.over
     })
+    this.#panel.registers.judge()
   }
 
   #describe(error: unknown): SimulationViolation {

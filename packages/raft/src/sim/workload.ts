@@ -1,9 +1,11 @@
 /**
  * The clients: writes with payloads that exist once, and linearizable reads, sent to whoever is believed to lead and now and then to anybody. They
- * retry nothing, so that every outcome can be judged by itself. Called by `simulate.ts`; what they are promised is judged by `ClientPromises`.
+ * retry nothing, so that every outcome can be judged by itself. A write goes to one of a few registers, a read asks for one. Called by `simulate.ts`; judged by `ClientPromises` and `Linearizability`.
  */
 
+import { registerOf } from './applier.ts'
 import { type History, TraceCode } from './history.ts'
+import { type Linearizability, type Operation, REGISTERS } from './judges/linearizable.ts'
 import type { Outcome, SimNode } from './node.ts'
 import type { Prng } from './prng.ts'
 import type { WorkloadProfile } from './swarm.ts'
@@ -40,28 +42,26 @@ export class Workload {
   #believed = 0
   #serial = 0
   #stopped = false
-  readonly #settleWrite: (outcome: Outcome) => void
-  readonly #settleRead: (outcome: Outcome) => void
+  readonly #registers: Linearizability
+  /** Which register a read asks for. */
+  readonly #asked: Prng
 
-  constructor(world: World, history: History, nodes: readonly SimNode[], profile: WorkloadProfile, prng: Prng) {
+  constructor(
+    world: World,
+    history: History,
+    nodes: readonly SimNode[],
+    registers: Linearizability,
+    profile: WorkloadProfile,
+    prng: Prng
+  ) {
     this.#world = world
     this.#history = history
     this.#nodes = nodes
     this.#profile = profile
     this.#writes = prng.fork('writes')
     this.#reads = prng.fork('reads')
-    this.#settleWrite = (outcome) => {
-      if (outcome.type === 'acknowledged') this.stats.acknowledged++
-      else if (outcome.type === 'lost') this.stats.lost++
-      else if (outcome.type === 'refused') {
-        this.stats.refused++
-        const slot = this.#nodes.findIndex((node) => node.id === outcome.leader)
-        if (slot >= 0) this.#believed = slot
-      } else this.stats.unknown++
-    }
-    this.#settleRead = (outcome) => {
-      if (outcome.type === 'read') this.stats.readsServed++
-    }
+    this.#registers = registers
+    this.#asked = prng.fork('registers')
   }
 
   start(): void {
@@ -89,15 +89,27 @@ export class Workload {
     }
   }
 
-  /** A payload that exists once. */
-  payload(extraBytes: number): Uint8Array {
-    const serial = ++this.#serial
-    const bytes = new Uint8Array(4 + extraBytes)
-    bytes[0] = serial
-    bytes[1] = serial >>> 8
-    bytes[2] = serial >>> 16
-    bytes[3] = serial >>> 24
-    return bytes
+  /** Commands that exist once, each with this many bytes beyond its serial number, as one proposal. */
+  write(node: SimNode, extraBytes: readonly number[], settle: (outcome: Outcome) => void): void {
+    const calls: Operation[] = []
+    const payloads: Uint8Array[] = []
+    for (const extra of extraBytes) {
+      const serial = ++this.#serial
+      const bytes = new Uint8Array(4 + extra)
+      bytes[0] = serial
+      bytes[1] = serial >>> 8
+      bytes[2] = serial >>> 16
+      bytes[3] = serial >>> 24
+      payloads.push(bytes)
+      calls.push(this.#registers.called(registerOf(serial), serial))
+    }
+    node.propose(payloads, (outcome) => {
+      if (outcome.type === 'acknowledged') for (const call of calls) this.#registers.answered(call)
+      else if (outcome.type === 'refused') for (const call of calls) call.failed = true
+      // The place of the last command went to another one; of those before it nothing is known.
+      else if (outcome.type === 'lost') (calls[calls.length - 1] as Operation).failed = true
+      settle(outcome)
+    })
   }
 
   #scheduleNext(job: number, mean: number, prng: Prng): void {
@@ -112,16 +124,32 @@ export class Workload {
     const prng = this.#writes
     const node = this.#whom(prng)
     const count = prng.between(1, this.#profile.maxBatch)
-    const payloads: Uint8Array[] = []
-    for (let i = 0; i < count; i++) payloads.push(this.payload(prng.below(this.#profile.maxPayloadBytes)))
+    const extraBytes: number[] = []
+    for (let i = 0; i < count; i++) extraBytes.push(prng.below(this.#profile.maxPayloadBytes))
     this.stats.proposed++
-    node.propose(payloads, this.#settleWrite)
+    this.write(node, extraBytes, (outcome) => this.#written(outcome))
+  }
+
+  #written(outcome: Outcome): void {
+    if (outcome.type === 'acknowledged') this.stats.acknowledged++
+    else if (outcome.type === 'lost') this.stats.lost++
+    else if (outcome.type === 'refused') {
+      this.stats.refused++
+      const slot = this.#nodes.findIndex((node) => node.id === outcome.leader)
+      if (slot >= 0) this.#believed = slot
+    } else this.stats.unknown++
   }
 
   #read(): void {
     const node = this.#whom(this.#reads)
     this.stats.reads++
     this.#history.note(this.#world.nowUs, TraceCode.read, node.slot, 0, 0, undefined)
-    node.read(this.#settleRead)
+    const register = this.#asked.below(REGISTERS)
+    const call = this.#registers.called(register, undefined)
+    node.read((outcome) => {
+      if (outcome.type !== 'read') return
+      this.stats.readsServed++
+      this.#registers.answered(call, outcome.registers[register])
+    })
   }
 }

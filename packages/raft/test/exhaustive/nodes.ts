@@ -175,7 +175,12 @@ export class Nodes {
   crash(state: NodeState, kept: number): Outcome {
     return this.#remember(state, `x${kept}`, () => {
       const disk = state.writes.slice(0, kept).reduce(written, state.disk)
-      return { next: this.start(state.slot, disk), sent: [], violation: undefined }
+      try {
+        return { next: this.start(state.slot, disk), sent: [], violation: undefined }
+      } catch (error) {
+        // What is on disk does not make a log: the node cannot start.
+        return { next: state, sent: [], violation: new Violation('disk', `n${state.slot}: ${String(error)}`) }
+      }
     })
   }
 

@@ -27,7 +27,7 @@ export function checkStep(
   base: LogBase
 ): Violation | undefined {
   const log = new LogImage(base, after.disk.entries)
-  const disk = { hardState: after.disk.hardState, log, state: { index: 0, digest: 0 }, snapshots: [] }
+  const disk = { hardState: after.disk.hardState, log, state: { index: 0, digest: 0, registers: [] }, snapshots: [] }
   const view = new NodeView(after.slot, id, disk)
   view.role = after.role
   view.hardState = { term: after.term, votedFor: undefined }

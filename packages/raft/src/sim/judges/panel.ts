@@ -12,6 +12,7 @@ import { durableBeforeSend } from './durable-before-send.ts'
 import { ElectionConduct } from './election-conduct.ts'
 import { ElectionSafety } from './election-safety.ts'
 import { LeaderAppendOnly } from './leader-append-only.ts'
+import { Linearizability } from './linearizable.ts'
 import { LogMatching } from './log-matching.ts'
 import { MembershipBarrier } from './membership-barrier.ts'
 import { SelfReport } from './self-report.ts'
@@ -32,6 +33,7 @@ export class Panel {
   readonly states = new StateMachineSafety()
   readonly selfReports: SelfReport
   readonly promises: ClientPromises
+  readonly registers = new Linearizability()
   readonly barrier: MembershipBarrier
   /** Judges nothing if only consequences count. */
   readonly conduct: ElectionConduct | undefined
