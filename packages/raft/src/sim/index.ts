@@ -8,6 +8,7 @@
 export { MUTATIONS, type Mutation } from '../core/mutations.ts'
 export type { NemesisStats } from './nemesis.ts'
 export type { NetworkStats } from './network.ts'
+export { type Shrunk, shrink } from './shrink.ts'
 export { type SimulationInit, type SimulationReport, type SimulationViolation, simulate } from './simulate.ts'
-export type { SwarmProfile } from './swarm.ts'
+export { FAULT_FAMILIES, type FaultFamily, type SwarmProfile } from './swarm.ts'
 export type { WorkloadStats } from './workload.ts'

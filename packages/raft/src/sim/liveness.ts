@@ -9,7 +9,7 @@ import type { Panel } from './judges/panel.ts'
 import { Violation } from './judges/violation.ts'
 import type { Nemesis } from './nemesis.ts'
 import type { Network } from './network.ts'
-import type { NodeSurroundings, Outcome, SimNode } from './node.ts'
+import { type NodeSurroundings, type Outcome, type SimNode, SLOWEST_WRITE_US } from './node.ts'
 import type { SwarmProfile } from './swarm.ts'
 import type { Workload } from './workload.ts'
 import { EventKind, type World } from './world.ts'
@@ -47,7 +47,7 @@ export class LivenessPhase {
     const calm: SwarmProfile = {
       ...profile,
       network: { ...profile.network, minDelayUs: 200, meanDelayUs: 500, drop: 0, duplicate: 0, replay: 0 },
-      disk: { minWriteUs: 50, meanWriteUs: 200, stall: 0, stallUs: 1 },
+      disk: { minWriteUs: 50, meanWriteUs: 200, stall: 0, stallUs: 1, failure: 0, slowestFactor: 1 },
       node: { ...profile.node, meanApplyUs: 50, meanSnapshotUs: 500, meanTransferUs: 1000, transferFailure: 0 }
     }
     around.profile = calm
@@ -90,7 +90,8 @@ export class LivenessPhase {
   /** A disk that stalled just before the faults ended is still stalled for a while, and so are late copies of messages. */
   #patienceUs(): number {
     const { core, disk, network } = this.#c.profile
-    return PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + network.replayDelayUs
+    const slowestUs = disk.slowestFactor > 1 ? SLOWEST_WRITE_US : 0
+    return PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + slowestUs + network.replayDelayUs
   }
 
   #leader(statuses: readonly CoreStatus[]): number | undefined {

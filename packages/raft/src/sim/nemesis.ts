@@ -23,6 +23,7 @@ export interface NemesisStats {
   changes: number
   transfers: number
   strikes: number
+  diskFailures: number
 }
 
 export interface NemesisComponents {
@@ -35,7 +36,15 @@ export interface NemesisComponents {
 }
 
 export class Nemesis {
-  readonly stats: NemesisStats = { crashes: 0, pauses: 0, partitions: 0, changes: 0, transfers: 0, strikes: 0 }
+  readonly stats: NemesisStats = {
+    crashes: 0,
+    pauses: 0,
+    partitions: 0,
+    changes: 0,
+    transfers: 0,
+    strikes: 0,
+    diskFailures: 0
+  }
   readonly #world: World
   readonly #network: Network
   readonly #history: History
@@ -46,6 +55,7 @@ export class Nemesis {
   readonly #strikes: Prng
   readonly #hints: Prng
   readonly #churnAtOnce: Prng
+  readonly #failures: Prng
   /** About the time from a node's decision to its arrival, durable, at another. */
   readonly #hopUs: number
   readonly #everyUs: readonly number[]
@@ -65,6 +75,7 @@ export class Nemesis {
     this.#strikes = prng.fork('strikes')
     this.#hints = prng.fork('hints')
     this.#churnAtOnce = prng.fork('churn at once')
+    this.#failures = prng.fork('disk failures')
     const { network, disk } = components.profile
     this.#hopUs = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
     this.#everyUs = [
@@ -174,6 +185,12 @@ export class Nemesis {
     for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, false)
     const downUs = 1 + prng.exponential(meanDownUs)
     this.#world.schedule(downUs, EventKind.restart, node.slot, node.boot, 0, undefined)
+  }
+
+  /** A write of the node failed. Somebody makes room, or replaces the disk, and starts it again. */
+  diskFailed(slot: number): void {
+    this.stats.diskFailures++
+    this.#crash(this.#nodes[slot] as SimNode, this.#failures)
   }
 
   restart(slot: number, boot: number): void {

@@ -46,6 +46,8 @@ export interface NodeSurroundings {
   readonly nodes: readonly SimNode[]
   /** A node asks for votes, took the lead, or committed for the first time since it leads. */
   readonly onElection: (slot: number, stage: ElectionStage) => void
+  /** A write failed: the process ends, as the real driver ends it (T51). */
+  readonly onDiskFailure: (slot: number) => void
 }
 
 export type ElectionStage = 'asks' | 'leads' | 'commits'
@@ -66,6 +68,9 @@ interface Fetch {
   readonly base: LogBase
 }
 
+/** No write takes longer for the slowness of its disk alone. */
+export const SLOWEST_WRITE_US = 3_000_000
+
 /** Reports taken from a node: one in so many steps. */
 const REPORT_EVERY_STEPS = 64
 
@@ -83,6 +88,10 @@ export class SimNode {
   readonly #prng: Prng
   readonly #out: Effect[] = []
   readonly #clockRate: number
+  readonly #failures: Prng
+  readonly #transfers: Prng
+  /** Whether this is the node with the slowest disk. */
+  readonly #slowest: boolean
   #held: (() => void)[] = []
   #steps = 0
   /** The last term in which this node led and committed. */
@@ -101,6 +110,9 @@ export class SimNode {
     this.view = view
     this.#prng = prng
     this.#around = around
+    this.#failures = prng.fork('failures')
+    this.#transfers = prng.fork('transfers')
+    this.#slowest = view.slot === 0
     this.applier = new SimApplier(this, prng.fork('applier'), around)
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
@@ -284,18 +296,18 @@ export class SimNode {
     })
   }
 
-  fetchDone(boot: number, fetch: Fetch): void {
+  fetchDone(boot: number, breaks: boolean, fetch: Fetch): void {
     if (boot !== this.boot) return
     this.#whenAwake(() => {
       if (this.#fetch !== fetch) return
       this.#fetch = undefined
-      const { network, nodes, profile } = this.#around
+      const { network, nodes } = this.#around
       const peer = nodes[fetch.from] as SimNode
       const reachable = peer.core !== undefined && !network.isBlocked(fetch.from, this.slot)
       const found = peer.disk.image.snapshots.find(
         ({ base }) => base.index === fetch.base.index && base.chain === fetch.base.chain
       )
-      if (!reachable || found === undefined || this.#prng.chance(profile.node.transferFailure)) {
+      if (!reachable || found === undefined || breaks) {
         this.view.installing = false
         this.step({ type: 'snapshot-failed', index: fetch.base.index })
         return
@@ -445,14 +457,19 @@ export class SimNode {
   #beginWrite(): void {
     if (!this.disk.begin()) return
     const { world, profile } = this.#around
-    const { minWriteUs, meanWriteUs, stall, stallUs } = profile.disk
+    const { minWriteUs, meanWriteUs, stall, stallUs, slowestFactor } = profile.disk
     let delayUs = minWriteUs + this.#prng.exponential(meanWriteUs)
+    if (this.#slowest) delayUs = Math.max(delayUs, Math.min(delayUs * slowestFactor, SLOWEST_WRITE_US))
     if (this.#prng.chance(stall)) delayUs += this.#prng.below(stallUs)
     world.schedule(delayUs, EventKind.diskDone, this.slot, this.boot, 0, undefined)
   }
 
   #finishWrite(): void {
-    const { world, history, panel } = this.#around
+    const { world, history, panel, profile } = this.#around
+    if (this.#failures.chance(profile.disk.failure)) {
+      this.#around.onDiskFailure(this.slot)
+      return
+    }
     const { write, fault } = this.disk.finish()
     if (fault !== undefined) throw new Violation('disk', `n${this.slot}: ${fault}`)
     panel.diskChanged(this.view)
@@ -505,8 +522,11 @@ export class SimNode {
     if (slot === undefined) throw new Violation('send', `n${this.slot} fetches a snapshot from ${from}`)
     const fetch: Fetch = { from: slot, base }
     this.#fetch = fetch
-    const delayUs = 1 + this.#prng.exponential(profile.node.meanTransferUs)
-    world.schedule(delayUs, EventKind.fetchDone, this.slot, this.boot, 0, fetch)
+    let delayUs = 1 + this.#prng.exponential(profile.node.meanTransferUs)
+    // A transfer that breaks off does so anywhere between its first byte and its last.
+    const breaks = this.#transfers.chance(profile.node.transferFailure)
+    if (breaks) delayUs = 1 + this.#transfers.below(delayUs)
+    world.schedule(delayUs, EventKind.fetchDone, this.slot, this.boot, breaks ? 1 : 0, fetch)
   }
 }
 

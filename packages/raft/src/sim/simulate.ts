@@ -22,7 +22,7 @@ import { Nemesis, type NemesisStats } from './nemesis.ts'
 import { Network, type NetworkStats } from './network.ts'
 import { type NodeSurroundings, SimNode } from './node.ts'
 import { Prng } from './prng.ts'
-import { drawProfile, type SwarmProfile } from './swarm.ts'
+import { drawProfile, type FaultFamily, type SwarmProfile } from './swarm.ts'
 import { Workload, type WorkloadStats } from './workload.ts'
 import { EventKind, type SimEvent, World } from './world.ts'
 
@@ -40,6 +40,8 @@ export interface SimulationInit {
    * violation is harm done. @default false
    */
   readonly consequencesOnly?: boolean
+  /** Families of faults, and other traits of the world, to leave out. @default none */
+  readonly without?: readonly FaultFamily[]
 }
 
 export interface SimulationViolation {
@@ -93,6 +95,7 @@ const replayCommand = (init: SimulationInit): string => {
   const parts = [`npm run test:simulation -- --seed=${init.seed} --nodes=${init.nodes ?? 5}`]
   if (init.faultsMs !== undefined) parts.push(`--faults-ms=${init.faultsMs}`)
   for (const mutation of init.mutations ?? NO_MUTATIONS) parts.push(`--mutation=${mutation}`)
+  for (const family of init.without ?? []) parts.push(`--without=${family}`)
   if (init.consequencesOnly === true) parts.push('--consequences-only')
   return parts.join(' ')
 }
@@ -124,7 +127,7 @@ class Simulation {
     this.#init = init
     const prng = new Prng(init.seed)
     const voterCount = init.nodes ?? 5
-    this.#profile = drawProfile(prng.fork('profile'))
+    this.#profile = drawProfile(prng.fork('profile'), init.without)
     const size = voterCount + this.#profile.spares
     const ids = Array.from({ length: size }, (_, slot) => `n${slot}`)
     const first: ClusterConfig = { voters: ids.slice(0, voterCount), outgoing: [], learners: [] }
@@ -153,7 +156,8 @@ class Simulation {
       onElection: (slot, stage) => {
         this.#nemesis.electionSeen(slot, stage)
         if (stage === 'leads') this.#workload.leaderSeen(slot)
-      }
+      },
+      onDiskFailure: (slot) => this.#nemesis.diskFailed(slot)
     }
     for (const view of views) {
       this.#nodes.push(new SimNode(view, disks[view.slot] as Disk, prng.fork(`node ${view.slot}`), around))
@@ -248,7 +252,7 @@ class Simulation {
         node.snapshotDone(a, payload as Parameters<SimNode['snapshotDone']>[1])
         break
       case EventKind.fetchDone:
-        node.fetchDone(a, payload as Parameters<SimNode['fetchDone']>[1])
+        node.fetchDone(a, b === 1, payload as Parameters<SimNode['fetchDone']>[2])
         break
       case EventKind.peerHint:
         node.peerHint(a, payload as string, b === 1)

@@ -28,6 +28,10 @@ export interface DiskProfile {
   readonly meanWriteUs: number
   readonly stall: number
   readonly stallUs: number
+  /** Chance that a write fails, which ends the process as a full disk or a failed sync does; of the write a beginning may be there. */
+  readonly failure: number
+  /** One node's disk is this many times slower than the others'; 1 for none. */
+  readonly slowestFactor: number
 }
 
 export interface NodeProfile {
@@ -97,9 +101,42 @@ const ordinaryCore = (): CoreOptions => ({
   maxLogBytes: 64 << 20
 })
 
-/** Draws the world of one seed. */
-export function drawProfile(prng: Prng): SwarmProfile {
-  const switches = drawSwitches(prng.fork('families'))
+/** What can be left out of a world, to see whether a failure needs it. The rest is drawn as before. */
+export const FAULT_FAMILIES = [
+  'jitter',
+  'drop',
+  'duplicate',
+  'replay',
+  'stream',
+  'hints',
+  'slowDisk',
+  'stall',
+  'slowApply',
+  'crash',
+  'pause',
+  'partition',
+  'churn',
+  'transfer',
+  'strike',
+  'skew',
+  'hasty',
+  'tinyAppends',
+  'tinyPipeline',
+  'tinyApply',
+  'tinyLog',
+  'reads',
+  'diskFailure',
+  'slowestDisk'
+] as const
+export type FaultFamily = (typeof FAULT_FAMILIES)[number]
+
+/**
+ * Draws the world of one seed.
+ *
+ * @param without - families to switch off, whatever is drawn
+ */
+export function drawProfile(prng: Prng, without: readonly FaultFamily[] = []): SwarmProfile {
+  const switches = drawSwitches(prng.fork('families'), without)
   return {
     calm: switches.calm,
     core: drawCore(prng.fork('core'), switches),
@@ -113,10 +150,10 @@ export function drawProfile(prng: Prng): SwarmProfile {
 }
 
 /** Which families of faults are on. */
-function drawSwitches(prng: Prng) {
+function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
   const calm = prng.below(10) === 0
   const on = (): boolean => prng.below(2) === 0 && !calm
-  return {
+  const drawn = {
     calm,
     jitter: on(),
     drop: on(),
@@ -139,8 +176,12 @@ function drawSwitches(prng: Prng) {
     tinyPipeline: on(),
     tinyApply: on(),
     tinyLog: on(),
-    reads: prng.below(4) !== 0
+    reads: prng.below(4) !== 0,
+    diskFailure: on(),
+    slowestDisk: on()
   }
+  for (const family of without) drawn[family] = false
+  return drawn
 }
 
 type Switches = ReturnType<typeof drawSwitches>
@@ -181,7 +222,9 @@ function drawDisk(prng: Prng, on: Switches): DiskProfile {
     minWriteUs: prng.logUniform(30, 1000),
     meanWriteUs: on.slowDisk ? prng.logUniform(2 * MS, 50 * MS) : prng.logUniform(50, 2 * MS),
     stall: on.stall ? prng.logUniform(200, 10_000) : 0,
-    stallUs: prng.logUniform(100 * MS, 3 * S)
+    stallUs: prng.logUniform(100 * MS, 3 * S),
+    failure: on.diskFailure ? prng.logUniform(50, 5000) : 0,
+    slowestFactor: on.slowestDisk ? prng.pick([10, 100, 500]) : 1
   }
 }
 

@@ -9,7 +9,16 @@
  */
 
 import { parseArgs } from 'node:util'
-import { MUTATIONS, type Mutation, type SimulationInit, type SimulationReport, simulate } from '@quorate/raft/sim'
+import {
+  FAULT_FAMILIES,
+  type FaultFamily,
+  MUTATIONS,
+  type Mutation,
+  type SimulationInit,
+  type SimulationReport,
+  shrink,
+  simulate
+} from '@quorate/raft/sim'
 
 const usage = `Usage: npm run test:simulation -- [options]
   --seed=N             first seed (default 1)
@@ -18,6 +27,8 @@ const usage = `Usage: npm run test:simulation -- [options]
   --faults-ms=N        how long faults go on, in virtual milliseconds (default 20000)
   --mutation=NAME      a bug to put back, can be repeated: ${MUTATIONS.join(', ')}
   --consequences-only  judge harm done alone, not the rules that prevent it
+  --without=FAMILY     leave something out of the world, can be repeated: ${FAULT_FAMILIES.join(', ')}
+  --shrink             make the first violation small, and print how to replay that
   --keep-going         do not stop at the first violation
   --events=N           how many events to print before a violation (default 60)`
 
@@ -31,6 +42,7 @@ interface Command {
   readonly firstSeed: number
   readonly seedCount: number
   readonly keepGoing: boolean
+  readonly shrinks: boolean
   readonly eventCount: number
 }
 
@@ -44,6 +56,8 @@ function parse(argv: readonly string[]): Command {
       'faults-ms': { type: 'string' },
       mutation: { type: 'string', multiple: true, default: [] },
       'consequences-only': { type: 'boolean', default: false },
+      without: { type: 'string', multiple: true, default: [] },
+      shrink: { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
       events: { type: 'string', default: '60' }
     }
@@ -59,17 +73,23 @@ function parse(argv: readonly string[]): Command {
     if (!MUTATIONS.includes(name as Mutation))
       fail(`--mutation is ${JSON.stringify(name)}, which is none of the known ones`)
   }
+  for (const family of values.without) {
+    if (!FAULT_FAMILIES.includes(family as FaultFamily))
+      fail(`--without is ${JSON.stringify(family)}, which is none of the known ones`)
+  }
   const faultsMs = values['faults-ms']
   return {
     init: {
       nodes: whole('nodes', values.nodes, 1, 9),
       mutations: new Set(values.mutation as Mutation[]),
       consequencesOnly: values['consequences-only'],
+      without: values.without as FaultFamily[],
       ...(faultsMs === undefined ? {} : { faultsMs: whole('faults-ms', faultsMs, 1, 86_400_000) })
     },
     firstSeed: whole('seed', values.seed, 0, 0xffff_ffff),
     seedCount: whole('seeds', values.seeds, 1, 100_000_000),
     keepGoing: values['keep-going'],
+    shrinks: values.shrink,
     eventCount: whole('events', values.events, 0, 400)
   }
 }
@@ -81,6 +101,14 @@ function printViolation(report: SimulationReport, eventCount: number): void {
   console.log(`seed ${report.seed}: VIOLATION of ${violation.judge} at ${violation.atMs.toFixed(3)} ms`)
   console.log(`  ${violation.message}`)
   console.log(`  replay: ${report.replay}`)
+}
+
+/** Prints the smallest world found in which the same judge objects. */
+function printShrunk(init: SimulationInit, eventCount: number): void {
+  const shrunk = shrink(init)
+  if (shrunk === undefined) return
+  console.log(`\nThe same in a smaller world, after ${shrunk.runs} runs:`)
+  printViolation(shrunk.report, eventCount)
 }
 
 function main(): void {
@@ -104,6 +132,7 @@ function main(): void {
     if (report.violation === undefined) continue
     found.push(report)
     printViolation(report, command.keepGoing ? 0 : command.eventCount)
+    if (command.shrinks) printShrunk({ ...command.init, seed }, command.eventCount)
     if (!command.keepGoing) break
   }
   const cpu = process.cpuUsage(startCpu)

@@ -54,6 +54,19 @@ export class Committed {
     if (index > known) this.#extend(view, known, index)
   }
 
+  /**
+   * Paper §5.4.2: a leader moves its commit index to entries of its own term only (T8). What it knew before it led it tells in the step in which it
+   * comes to lead, before its role is seen to change.
+   */
+  announces(view: NodeView, index: Index): void {
+    const { term } = view.hardState
+    if (view.role !== 'leader' || index <= view.commitIndex || view.log.termAt(index) === term) return
+    throw new Violation(
+      'own-term-commit',
+      `n${view.slot} leads in term ${term} and commits ${index}, of term ${view.log.termAt(index)}`
+    )
+  }
+
   #extend(view: NodeView, known: Index, index: Index): void {
     const { term } = view.hardState
     for (let i = known + 1; i <= index; i++) {

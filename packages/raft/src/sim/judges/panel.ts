@@ -128,7 +128,9 @@ export class Panel {
         return
       case 'append-entries-request':
         this.#sendsAsLeader(view, message.term)
-        if (message.term === view.hardState.term) this.committed.observed(view, message.commitIndex)
+        if (message.term !== view.hardState.term) return
+        if (!this.#consequencesOnly) this.committed.announces(view, message.commitIndex)
+        this.committed.observed(view, message.commitIndex)
         return
       case 'install-snapshot-request':
         this.#sendsAsLeader(view, message.term)

@@ -1,0 +1,64 @@
+/**
+ * Makes a failure small: leaves out families of faults, nodes and time for as long as the same judge still objects. A world with less in it is
+ * another story, not a part of the old one, so that each attempt is a run of its own; what is left is what the failure needs, or nearly so.
+ *
+ * Called by the command line of the simulator; calls `simulate` a few dozen times.
+ */
+
+import { type SimulationInit, type SimulationReport, simulate } from './simulate.ts'
+import { FAULT_FAMILIES, type FaultFamily } from './swarm.ts'
+
+export interface Shrunk {
+  /** The smallest world found, with the same judge's violation in it. */
+  readonly report: SimulationReport
+  /** What the world can do without. */
+  readonly without: readonly FaultFamily[]
+  /** Runs that it took. */
+  readonly runs: number
+}
+
+/**
+ * @param init - of a run that ends in a violation
+ * @returns undefined if it does not
+ */
+export function shrink(init: SimulationInit): Shrunk | undefined {
+  const first = simulate(init)
+  if (first.violation === undefined) return undefined
+  const { judge } = first.violation
+  let best = first
+  let smallest: SimulationInit = init
+  let runs = 1
+  const attempt = (smaller: SimulationInit): boolean => {
+    runs++
+    const report = simulate(smaller)
+    if (report.violation?.judge !== judge) return false
+    best = report
+    smallest = smaller
+    return true
+  }
+  const cutTime = (): void => {
+    // Nothing after the violation matters; a violation of the liveness phase needs the time of faults before it, or less of it.
+    const { violation } = best
+    const until = Math.min(Math.ceil(violation?.atMs ?? 0), smallest.faultsMs ?? Number.POSITIVE_INFINITY)
+    if (until < best.simulatedMs && until !== smallest.faultsMs) attempt({ ...smallest, faultsMs: until })
+  }
+  cutTime()
+  let without = smallest.without ?? []
+  // What could not be left out at first may be needless once something else is gone.
+  for (let before = -1; before !== without.length; ) {
+    before = without.length
+    for (const family of FAULT_FAMILIES) {
+      if (without.includes(family)) continue
+      if (attempt({ ...smallest, without: [...without, family] })) without = [...without, family]
+    }
+  }
+  for (let nodes = 1; nodes < (smallest.nodes ?? 5); nodes++) {
+    if (attempt({ ...smallest, nodes })) break
+  }
+  cutTime()
+  // Halves of the time, for violations that the liveness phase sees.
+  for (let tries = 0; tries < 12 && (smallest.faultsMs ?? 20_000) > 1; tries++) {
+    if (!attempt({ ...smallest, faultsMs: Math.ceil((smallest.faultsMs ?? 20_000) / 2) })) break
+  }
+  return { report: best, without, runs }
+}
