@@ -111,8 +111,12 @@ export class History {
     return { outcomes, reasons }
   }
 
+  /** The wall clock's time is there for a look beside the logs. */
   private line(detail: Readonly<Record<string, unknown>>): void {
-    appendFileSync(this.file, `${JSON.stringify({ ms: Math.round(this.nowMs * 10) / 10, ...detail })}\n`)
+    appendFileSync(
+      this.file,
+      `${JSON.stringify({ ms: Math.round(this.nowMs * 10) / 10, time: new Date().toISOString(), ...detail })}\n`
+    )
   }
 }
 

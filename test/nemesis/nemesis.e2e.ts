@@ -16,19 +16,23 @@ const TIMEOUT_MS = 300_000
 
 describe('three daemons, while each fault comes over them', () => {
   let out: string
+  let temporary: string
   let output = ''
   let report: Report
   before(async () => {
     out = await mkdtemp(join(tmpdir(), 'quorate-nemesis-report-'))
+    temporary = await mkdtemp(join(tmpdir(), 'quorate-nemesis-'))
     const command = [process.execPath, '--conditions=quorate-source', script]
     const words = ['--rounds=1', `--max-hold=${LONGEST_HOLD_S}`, `--out=${out}`]
-    const { stdout, stderr } = await run(command, words, { timeoutMs: TIMEOUT_MS })
+    const { stdout, stderr } = await run(command, words, { timeoutMs: TIMEOUT_MS, env: { TMPDIR: temporary } })
     output = `${stdout}\n${stderr}`
     const text = await readFile(join(out, 'report.json'), 'utf8').catch(() => undefined)
     assert.ok(text !== undefined, `there is no report; logs are in ${out}:\n${output}`)
     report = JSON.parse(text) as Report
   })
   after(async () => {
+    // A run that had to be ended has not tidied up.
+    await rm(temporary, { recursive: true, force: true, maxRetries: 5 })
     // What a failure left is evidence.
     if (report?.failures.length === 0) await rm(out, { recursive: true, force: true })
   })
