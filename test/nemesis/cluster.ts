@@ -54,6 +54,11 @@ export class NemesisPeer {
     return this.daemon.pid !== undefined
   }
 
+  /** Whether this process has said that it serves. */
+  get ready(): boolean {
+    return this.running && this.daemon.log.includes(READY)
+  }
+
   /** Starts the daemon unless it runs. */
   start(args: readonly string[] = []): void {
     if (this.running) return
@@ -170,11 +175,6 @@ export class NemesisCluster {
     const down = this.peers.filter(({ running }) => !running)
     for (const peer of down) peer.start()
     return down.map(({ name }) => name)
-  }
-
-  /** Waits until every peer says that it is READY. */
-  async ready(timeoutMs: number): Promise<void> {
-    await Promise.all(this.peers.map((peer) => peer.daemon.ready(timeoutMs)))
   }
 
   /** Waits until every peer by itself has the same pins under the same names. @returns how many */

@@ -49,7 +49,7 @@ export class PeerNetwork {
       }
       await ip(
         [],
-        ['link set lo up', `addr add ${NET}.254/24 dev ${BRIDGE}`, `link set ${BRIDGE} up`].concat(
+        [`addr add ${NET}.254/24 dev ${BRIDGE}`, `link set ${BRIDGE} up`].concat(
           holders.flatMap(({ pid }, at) => [
             `link add peer${at} type veth peer name eth0 address ${hardwareAddress(at)} netns ${pid}`,
             `link set peer${at} master ${BRIDGE} up`

@@ -20,7 +20,7 @@ import { PeerNetwork } from './network.ts'
 import { type NemesisOptions, parseOptions, usage } from './options.ts'
 import { Random } from './random.ts'
 import type { FaultReport, Report } from './report.ts'
-import { enterSandbox, otherProcesses, sandbox } from './sandbox.ts'
+import { bringLoopbackUp, enterSandbox, otherProcesses, sandbox } from './sandbox.ts'
 import { Workload } from './workload.ts'
 
 /** After a fault all peers have to serve again within this time: joins and starts give up after 15 s and are then begun anew. */
@@ -35,6 +35,7 @@ const OVERHEAD_MS = 240_000
 const say = (text: string): void => console.log(text)
 
 async function nemesis(options: NemesisOptions, missing: string | undefined): Promise<boolean> {
+  if (missing === undefined) await bringLoopbackUp()
   const skipped = await whatIsMissing(options.faults, missing)
   const wanted = options.faults.filter((name) => !skipped.has(name))
   for (const [name, reason] of skipped) say(`no ${name}: ${reason}`)
@@ -168,7 +169,8 @@ async function untilServing({ cluster, workload, history }: Run): Promise<void> 
     async () => {
       const started = cluster.startAgain()
       if (started.length > 0) history.note('started again', { peers: started })
-      await cluster.ready(RECOVERY_MS)
+      const waiting = cluster.peers.find(({ ready }) => !ready)
+      if (waiting !== undefined) throw new Error(`${waiting.name} is not READY`)
       const outcomes = await Promise.all(
         cluster.peers.flatMap((peer) => [workload.write(peer), workload.read(peer, workload.cids().at(-1)!)])
       )

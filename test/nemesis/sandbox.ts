@@ -17,6 +17,8 @@ const INSIDE = 'QUORATE_NEMESIS_INSIDE'
 /** With `--kill-child` and a process namespace, the end of `unshare` or of the first process is the end of all. */
 const NAMESPACES = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc']
 
+const LOOPBACK_UP = ['ip', 'link', 'set', 'lo', 'up']
+
 /** Undefined outside. Inside, whether there are namespaces; if not, why. */
 export function sandbox(): { readonly missing: string | undefined } | undefined {
   const value = process.env[INSIDE]
@@ -55,7 +57,13 @@ const userFlags = (): string[] => (process.getuid?.() === 0 ? [] : ['--user', '-
 /** Why there can be no namespaces; undefined if there can. */
 async function whyNone(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, which has no namespaces`
-  return await whyNot(['unshare', ...userFlags(), ...NAMESPACES, 'true'])
+  return await whyNot(['unshare', ...userFlags(), ...NAMESPACES, ...LOOPBACK_UP])
+}
+
+/** In a new network namespace not even the loopback works at first. To be called inside, if there are namespaces. */
+export async function bringLoopbackUp(): Promise<void> {
+  const reason = await whyNot(LOOPBACK_UP)
+  if (reason !== undefined) throw new Error(reason)
 }
 
 /** Why a command does not work here; undefined if it does. */
