@@ -88,10 +88,10 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     const names = met.map(({ name }) => name).join(' and ')
     if (random.next() < 0.5) {
       const lost = met.map((peer) => ({ from: victim.at, to: peer.at }))
-      await loseFor(context, `all that ${who} sends to ${names} lost`, lost)
+      await loseFor(context, `all from ${who} to ${names} lost`, lost)
     } else {
       const lost = met.map((peer) => ({ from: peer.at, to: victim.at }))
-      await loseFor(context, `all that ${names} send to ${who} lost`, lost)
+      await loseFor(context, `all from ${names} to ${who} lost`, lost)
     }
   },
 
