@@ -97,7 +97,7 @@ export class SimNode {
   /** The last term in which this node led and committed. */
   #committedInTerm: Term = 0
   #ticket = 0
-  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index }>()
+  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index; askedAt: number }>()
   #snapshotting = false
   #fetch: Fetch | undefined
   /** When each write that is not durable yet was asked for. */
@@ -216,8 +216,13 @@ export class SimNode {
       settle({ type: 'unknown' })
       return
     }
+    const { panel } = this.#around
     const ticket = ++this.#ticket
-    this.#tickets.set(ticket, { settle, knownAtStart: this.#around.panel.promises.known })
+    this.#tickets.set(ticket, {
+      settle,
+      knownAtStart: panel.promises.known,
+      askedAt: panel.confirmations?.asked() ?? 0
+    })
     this.#whenAwake(() => this.step(make(ticket)))
   }
 
@@ -258,6 +263,7 @@ export class SimNode {
     const { id } = nodes[from] as SimNode
     this.#whenAwake(() => {
       panel.conduct?.receives(this.view, id, message, this.nowMs)
+      panel.confirmations?.receives(this.view, id, message)
       this.step({ type: 'receive', from: id, message })
     })
   }
@@ -343,7 +349,9 @@ export class SimNode {
   /** What is decided now counts by the time of now, though it may leave later. */
   #judgeDecisions(conduct: ElectionConduct, out: readonly Effect[]): void {
     for (const effect of out) {
-      if (effect.type === 'role-changed') conduct.roleChanged(this.view, effect.role, effect.term, this.nowMs)
+      if (effect.type !== 'role-changed') continue
+      conduct.roleChanged(this.view, effect.role, effect.term, this.nowMs)
+      if (effect.role === 'leader') this.#around.panel.confirmations?.begins(this.view)
     }
     for (const effect of out) {
       if (effect.type === 'send') conduct.decides(this.view, effect.to, effect.message, this.nowMs)
@@ -445,6 +453,7 @@ export class SimNode {
       case 'read-ready':
         history.note(world.nowUs, TraceCode.readReady, this.slot, effect.index, request.knownAtStart, undefined)
         panel.promises.readReady(this.slot, effect.index, request.knownAtStart)
+        panel.confirmations?.confirmed(this.view, request.askedAt, this.view.log.config(0, panel.decode))
         this.applier.readable(effect.index, request.settle)
         return
       case 'transferred':

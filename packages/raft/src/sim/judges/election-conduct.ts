@@ -8,7 +8,7 @@
  */
 
 import { isVoter } from '../../core/members.ts'
-import type { Message } from '../../core/messages.ts'
+import type { Message, VoteRequest } from '../../core/messages.ts'
 import { quorumReached } from '../../core/quorum.ts'
 import type { ClusterConfig, Index, NodeId, Role, Term } from '../../core/types.ts'
 import type { DecodeConfig, NodeView } from './view.ts'
@@ -33,6 +33,8 @@ class Conduct {
   askedToLeadIn: Term = -1
   /** A request that a node which hears its leader ignores is being handled; the term is then to stay. */
   ignores: Term | undefined
+  /** The vote request that is being handled, or was last. */
+  request: VoteRequest | undefined
   readonly answeredMs = new Map<NodeId, number>()
   /** Silence of peers counts from here. */
   floorMs = 0
@@ -124,6 +126,7 @@ export class ElectionConduct {
         conduct.askedToLeadIn = message.term
         return
       case 'vote-request':
+        conduct.request = message
         if (message.term > term && !message.transfer && this.#hearsLeader(view, from, nowMs)) conduct.ignores = term
         return
       case 'append-entries-response':
@@ -154,7 +157,9 @@ export class ElectionConduct {
         }
         return
       case 'vote-response':
-        if (message.granted) conduct.restarts(nowMs)
+        if (!message.granted) return
+        conduct.restarts(nowMs)
+        this.#earned(view, to, conduct.request)
         return
       case 'pre-vote-request':
       case 'vote-request':
@@ -215,6 +220,17 @@ export class ElectionConduct {
       if (isVoter(view.log.config(back, this.#decode), view.id)) return true
       if (view.log.configIndex(back) <= commitIndex || back >= view.log.configIndexes.length) return false
     }
+  }
+
+  /** Paper §5.4.1: the candidate's log is at least as complete as the voter's, each time that the vote is given (T1). */
+  #earned(view: NodeView, to: NodeId, request: VoteRequest | undefined): void {
+    const { lastTerm, lastIndex } = view.log
+    if (request === undefined || request.lastTerm > lastTerm) return
+    if (request.lastTerm === lastTerm && request.lastIndex >= lastIndex) return
+    throw this.#broken(
+      view,
+      `votes for ${to}, whose log ends at ${request.lastIndex} of term ${request.lastTerm}, its own at ${lastIndex} of ${lastTerm} (T1)`
+    )
   }
 
   // ---- what stays

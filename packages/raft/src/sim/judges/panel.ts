@@ -14,7 +14,9 @@ import { ElectionSafety } from './election-safety.ts'
 import { LeaderAppendOnly } from './leader-append-only.ts'
 import { Linearizability } from './linearizable.ts'
 import { LogMatching } from './log-matching.ts'
+import { MatchIndex } from './match-index.ts'
 import { MembershipBarrier } from './membership-barrier.ts'
+import { ReadConfirmation } from './read-confirmation.ts'
 import { SelfReport } from './self-report.ts'
 import { SingleVote } from './single-vote.ts'
 import { StateMachineSafety } from './state-machine-safety.ts'
@@ -37,6 +39,9 @@ export class Panel {
   readonly barrier: MembershipBarrier
   /** Judges nothing if only consequences count. */
   readonly conduct: ElectionConduct | undefined
+  /** As `conduct`. */
+  readonly confirmations: ReadConfirmation | undefined
+  readonly matches: MatchIndex
   /** Judge harm done alone, and leave out what only prevents it: durability before sending, the membership barrier, nodes' own reports. */
   readonly #consequencesOnly: boolean
 
@@ -56,12 +61,15 @@ export class Panel {
     this.selfReports = new SelfReport(decode)
     this.promises = new ClientPromises(this.committed)
     this.barrier = new MembershipBarrier(decode)
+    this.matches = new MatchIndex(views, this.slotOf)
+    this.confirmations = consequencesOnly ? undefined : new ReadConfirmation()
     this.conduct = consequencesOnly ? undefined : new ElectionConduct(decode, electionTimeoutMs)
   }
 
   started(view: NodeView, nowMs: number): void {
     view.started()
     this.conduct?.started(view, nowMs)
+    this.confirmations?.begins(view)
     this.selfReports.started(view)
     this.diskChanged(view)
   }
@@ -119,6 +127,7 @@ export class Panel {
   /** A message leaves the node. */
   sends(view: NodeView, to: NodeId, message: Message): void {
     if (!this.#consequencesOnly) durableBeforeSend(view, to, message)
+    this.confirmations?.sends(view, message)
     switch (message.type) {
       case 'vote-response':
         if (message.granted) this.votes.voted(view, message.term, to)
@@ -182,7 +191,10 @@ export class Panel {
   }
 
   reports(view: NodeView, status: CoreStatus): void {
-    if (!this.#consequencesOnly) this.selfReports.reports(view, status)
+    if (!this.#consequencesOnly) {
+      this.selfReports.reports(view, status)
+      this.matches.reports(view, status)
+    }
     this.committed.observed(view, status.commitIndex)
   }
 }
