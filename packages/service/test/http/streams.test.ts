@@ -298,7 +298,10 @@ describe('before every route', () => {
     socket.write('\r\n')
     let answer = ''
     for await (const chunk of socket) answer += chunk
-    assert.match(answer, /^HTTP\/1.1 503 [\s\S]*\r\nx-quorate-error: shutting-down\r\n[\s\S]*"the peer is shutting down"/i)
+    assert.match(
+      answer,
+      /^HTTP\/1.1 503 [\s\S]*\r\nx-quorate-error: shutting-down\r\n[\s\S]*"the peer is shutting down"/i
+    )
     await stopped
   })
 
