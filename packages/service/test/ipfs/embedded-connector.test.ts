@@ -160,6 +160,17 @@ describe('the embedded node', { timeout: 120_000 }, () => {
     )
   })
 
+  it('ends the wait for a block when it is put here by other means', async () => {
+    const { connector } = await create()
+    const wanted = randomBlock()
+    const pinning = connector.pin(wanted.cid, { mode: 'recursive', signal: patience() })
+    const reading = connector.getBlock(wanted.cid, { signal: patience() })
+    const { release } = await connector.putBlocks(streamOf([wanted]))
+    await pinning
+    assert.deepEqual(Buffer.from(await reading), wanted.bytes)
+    release()
+  })
+
   it('refuses to pin what it cannot verify or follow', async () => {
     const { connector } = await create()
     // Codec git-raw, whose links are not known here.

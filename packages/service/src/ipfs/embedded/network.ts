@@ -6,8 +6,7 @@ import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import type { Logger } from '../../ports.ts'
-import { Bitswap } from './bitswap/bitswap.ts'
-import type { LocalBlocks } from './bitswap/ledger.ts'
+import { Exchange, type LocalBlocks } from './exchange.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import type { EmbeddedNodeInit } from './init.ts'
 import { BOOTSTRAP_MULTIADDRS, DELEGATED_ROUTING_URL, hostOptions } from './network-config.ts'
@@ -24,7 +23,7 @@ export interface NetworkComponents {
 }
 
 export class Network {
-  readonly bitswap: Bitswap
+  readonly exchange: Exchange
   readonly #libp2p: Libp2p
   readonly #swarm: Swarm
   readonly #providers: Providers | undefined
@@ -33,13 +32,13 @@ export class Network {
   private constructor(
     libp2p: Libp2p,
     swarm: Swarm,
-    bitswap: Bitswap,
+    exchange: Exchange,
     providers: Providers | undefined,
     isPublic: boolean
   ) {
     this.#libp2p = libp2p
     this.#swarm = swarm
-    this.bitswap = bitswap
+    this.exchange = exchange
     this.#providers = providers
     this.#isPublic = isPublic
   }
@@ -61,10 +60,10 @@ export class Network {
     const providers = isPublic
       ? new Providers({ libp2p, logger, delegatedRoutingUrl: DELEGATED_ROUTING_URL })
       : undefined
-    const bitswap = new Bitswap({ libp2p, logger, blocks: components.blocks, onStarved: (cid) => providers?.seek(cid) })
+    const exchange = new Exchange({ libp2p, blocks: components.blocks, onStarved: (cid) => providers?.seek(cid) })
     await libp2p.start()
-    await bitswap.start()
-    const network = new Network(libp2p, swarm, bitswap, providers, isPublic)
+    await exchange.start()
+    const network = new Network(libp2p, swarm, exchange, providers, isPublic)
     if (isPublic) void network.connectSwarm([], new AbortController().signal)
     return network
   }
@@ -72,7 +71,7 @@ export class Network {
   async stop(): Promise<void> {
     this.#swarm.stop()
     this.#providers?.stop()
-    await this.bitswap.stop()
+    await this.exchange.stop()
     await this.#libp2p.stop()
   }
 

@@ -13,7 +13,6 @@ import type { CID } from 'multiformats/cid'
 import type { IpfsBlock, Logger, PinProgress, RepoStat } from '../../ports.ts'
 import { assertHashKnown, inlineBytes, MAX_BLOCK_BYTES, matchesCid, parseCid } from '../cids.ts'
 import { IpfsRequestError } from '../errors.ts'
-import type { Session } from './bitswap/wants.ts'
 import { BlockFolder } from './block-folder.ts'
 import { walkDag } from './dag-walk.ts'
 import { Garbage, type Hold } from './garbage.ts'
@@ -120,7 +119,6 @@ export class EmbeddedNode {
     signal: AbortSignal,
     onProgress: (progress: PinProgress) => void
   ): Promise<void> {
-    const session = this.#net.bitswap.session()
     let blocks = 0
     let bytes = 0
     // Not for every block: handing a message to the other thread costs more than handling a small block.
@@ -137,9 +135,9 @@ export class EmbeddedNode {
       this.#garbage.touch(cid)
       let data: Uint8Array | undefined
       if (!this.#folder.has(cid)) {
-        data = await this.#fetch(cid, session, visitSignal)
+        data = await this.#fetch(cid, visitSignal)
         bytes += data.byteLength
-      } else if (!isLeafCodec(cid)) data = await this.#readSound(cid, session, visitSignal)
+      } else if (!isLeafCodec(cid)) data = await this.#readSound(cid, visitSignal)
       blocks++
       reporting ??= setTimeout(report, PROGRESS_INTERVAL_MS)
       return data
@@ -147,7 +145,7 @@ export class EmbeddedNode {
     try {
       if (mode === 'direct') await visit(root, signal)
       else {
-        const reread = (cid: CID, rereadSignal: AbortSignal) => this.#read(cid, session, rereadSignal)
+        const reread = (cid: CID, rereadSignal: AbortSignal) => this.#read(cid, rereadSignal)
         await walkDag({ root, seen: new NodeSet(), visit, reread, signal })
       }
       if (reporting !== undefined) report()
@@ -157,8 +155,8 @@ export class EmbeddedNode {
   }
 
   /** Reads a block that is here; one that turns out to be damaged is fetched again. */
-  async #readSound(cid: CID, session: Session, signal: AbortSignal): Promise<Uint8Array> {
-    const data = await this.#read(cid, session, signal)
+  async #readSound(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const data = await this.#read(cid, signal)
     try {
       linksOf(cid, data)
       return data
@@ -166,7 +164,7 @@ export class EmbeddedNode {
       if (matchesCid(cid, data)) throw error
       this.#logger.warn({ cid: cid.toString() }, 'a block on disk is damaged and is fetched again')
       this.#repoBytes -= this.#folder.discard(cid)
-      return this.#fetch(cid, session, signal)
+      return this.#fetch(cid, signal)
     }
   }
 
@@ -237,17 +235,15 @@ export class EmbeddedNode {
 
   async getBlock(cidString: CidString, signal: AbortSignal): Promise<Uint8Array> {
     const cid = parseCid(cidString)
-    return this.#read(cid, this.#net.bitswap.session(), signal)
+    return this.#read(cid, signal)
   }
 
   cat(cid: CidString, signal: AbortSignal): AsyncIterable<Uint8Array> {
-    const session = this.#net.bitswap.session()
-    return readFile(parseCid(cid), (block, readSignal) => this.#read(block, session, readSignal), signal)
+    return readFile(parseCid(cid), (block, readSignal) => this.#read(block, readSignal), signal)
   }
 
   async resolve(path: string, signal: AbortSignal): Promise<CidString> {
-    const session = this.#net.bitswap.session()
-    return (await resolvePath(path, (block, readSignal) => this.#read(block, session, readSignal), signal)).toString()
+    return (await resolvePath(path, (block, readSignal) => this.#read(block, readSignal), signal)).toString()
   }
 
   async *repoGc(signal: AbortSignal): AsyncGenerator<{ cid: CidString }> {
@@ -274,16 +270,16 @@ export class EmbeddedNode {
   // --- inside ---------------------------------------------------------------------------------------------------------------
 
   /** A block from disk, or else from the network. */
-  async #read(cid: CID, session: Session, signal: AbortSignal): Promise<Uint8Array> {
+  async #read(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     const inline = inlineBytes(cid)
     if (inline !== undefined) return inline
     assertHashKnown(cid)
     this.#garbage.touch(cid)
-    return this.#folder.get(cid) ?? (await this.#fetch(cid, session, signal))
+    return this.#folder.get(cid) ?? (await this.#fetch(cid, signal))
   }
 
-  async #fetch(cid: CID, session: Session, signal: AbortSignal): Promise<Uint8Array> {
-    const data = await this.#net.bitswap.want(cid, session, signal)
+  async #fetch(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    const data = await this.#net.exchange.want(cid, signal)
     await this.#store(cid, data)
     return data
   }
@@ -309,7 +305,7 @@ export class EmbeddedNode {
     } finally {
       this.#arrivingBytes -= bytes
     }
-    this.#net.bitswap.stored(cid, data)
+    this.#net.exchange.stored(cid, data)
   }
 
   /** After a crash. In the background; until it is done `repoStat` says less than there is. */
