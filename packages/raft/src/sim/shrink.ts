@@ -5,7 +5,7 @@
  * Called by the command line of the simulator; calls `simulate` a few dozen times.
  */
 
-import { type SimulationInit, type SimulationReport, simulate } from './simulate.ts'
+import { DEFAULT_FAULTS_MS, type SimulationInit, type SimulationReport, simulate } from './simulate.ts'
 import { FAULT_FAMILIES, type FaultFamily } from './swarm.ts'
 
 export interface Shrunk {
@@ -25,24 +25,15 @@ export function shrink(init: SimulationInit): Shrunk | undefined {
   const first = simulate(init)
   if (first.violation === undefined) return undefined
   const { judge } = first.violation
-  let best = first
-  let smallest: SimulationInit = init
+  let smallest = endAtViolation(init, first)
   let runs = 1
   const attempt = (smaller: SimulationInit): boolean => {
     runs++
     const report = simulate(smaller)
     if (report.violation?.judge !== judge) return false
-    best = report
-    smallest = smaller
+    smallest = endAtViolation(smaller, report)
     return true
   }
-  const cutTime = (): void => {
-    // Nothing after the violation matters; a violation of the liveness phase needs the time of faults before it, or less of it.
-    const { violation } = best
-    const until = Math.min(Math.ceil(violation?.atMs ?? 0), smallest.faultsMs ?? Number.POSITIVE_INFINITY)
-    if (until < best.simulatedMs && until !== smallest.faultsMs) attempt({ ...smallest, faultsMs: until })
-  }
-  cutTime()
   let without = smallest.without ?? []
   // What could not be left out at first may be needless once something else is gone.
   for (let before = -1; before !== without.length; ) {
@@ -55,10 +46,16 @@ export function shrink(init: SimulationInit): Shrunk | undefined {
   for (let nodes = 1; nodes < (smallest.nodes ?? 5); nodes++) {
     if (attempt({ ...smallest, nodes })) break
   }
-  cutTime()
   // Halves of the time, for violations that the liveness phase sees.
-  for (let tries = 0; tries < 12 && (smallest.faultsMs ?? 20_000) > 1; tries++) {
-    if (!attempt({ ...smallest, faultsMs: Math.ceil((smallest.faultsMs ?? 20_000) / 2) })) break
+  for (let tries = 0; tries < 12 && (smallest.faultsMs ?? DEFAULT_FAULTS_MS) > 1; tries++) {
+    if (!attempt({ ...smallest, faultsMs: Math.ceil((smallest.faultsMs ?? DEFAULT_FAULTS_MS) / 2) })) break
   }
-  return { report: best, without, runs }
+  return { report: simulate(smallest), without, runs: runs + 1 }
+}
+
+/** Nothing after the violation matters. What the liveness phase sees needs the faults before it, for as long as they were. */
+function endAtViolation(init: SimulationInit, { violation }: SimulationReport): SimulationInit {
+  const faultsMs = init.faultsMs ?? DEFAULT_FAULTS_MS
+  const endMs = Math.ceil(violation?.atMs ?? faultsMs)
+  return endMs < faultsMs ? { ...init, faultsMs: endMs } : init
 }

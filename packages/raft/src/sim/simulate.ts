@@ -26,6 +26,9 @@ import { drawProfile, type FaultFamily, type SwarmProfile } from './swarm.ts'
 import { Workload, type WorkloadStats } from './workload.ts'
 import { EventKind, type SimEvent, World } from './world.ts'
 
+/** How long faults go on, unless told otherwise. */
+export const DEFAULT_FAULTS_MS = 20_000
+
 export interface SimulationInit {
   /** Decides everything. Unsigned 32 bit. */
   readonly seed: number
@@ -210,7 +213,7 @@ class Simulation {
     for (const node of this.#nodes) node.start()
     this.#workload.start()
     this.#nemesis.start()
-    this.#world.run((this.#init.faultsMs ?? 20_000) * 1000, (event) => {
+    this.#world.run((this.#init.faultsMs ?? DEFAULT_FAULTS_MS) * 1000, (event) => {
       this.#dispatch(event)
       return true
     })

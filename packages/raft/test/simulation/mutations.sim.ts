@@ -1,77 +1,67 @@
 /**
- * Bugs put back on purpose: a simulator that finds nothing proves nothing unless it finds what is there. Each must be found from random
- * seeds within a budget, and the same seed must be clean without the bug. `consequencesOnly` leaves out the judges of rules, so
- * that nothing counts but harm done: two leaders, a lost write, a stale read.
+ * Bugs put back on purpose: a simulator that finds nothing proves nothing unless it finds what is there. Each bug of `src/core/mutations.ts` must be
+ * found from random seeds within a budget, and the seed that finds it must be clean without it. `harm` leaves out the judges of rules, so that nothing
+ * counts but what a user would notice: two leaders, a lost write, a stale read, a group that does not come back.
+ *
+ * Budgets are several times what is needed (`mutation-search.ts` measures it, `docs/simulation.md` has the table), so that a change
+ * of the core, which makes every seed another world, seldom needs a change here.
  */
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Mutation, simulate } from '@quorate/raft/sim'
+import { MUTATIONS, type Mutation, simulate } from '@quorate/raft/sim'
 import { describeViolation, findViolation } from './support.ts'
 
-interface Case {
-  readonly mutation: Mutation
-  readonly what: string
-  /** Seeds to search at most. */
-  readonly budget: number
-  readonly consequencesOnly: boolean
-  readonly nodes?: number
+/** Found in this many seeds, unless `BUDGETS` says otherwise. */
+const BUDGET = 150
+
+const BUDGETS: Partial<Record<Mutation, number>> = {
+  'answers-of-old-terms-counted': 600,
+  'log-kept-by-snapshot': 800,
+  'commit-ignores-outgoing': 300,
+  'election-ignores-outgoing': 300
 }
 
-const cases: readonly Case[] = [
-  { mutation: 'vote-not-persisted', what: 'a vote that is not persisted', budget: 100, consequencesOnly: false },
-  { mutation: 'vote-not-persisted', what: 'two votes in a term, across a crash', budget: 1000, consequencesOnly: true },
-  {
-    mutation: 'commit-old-term-by-counting',
-    what: 'the loss of an entry of an older term, committed by counting (figure 8)',
-    budget: 6000,
-    consequencesOnly: true
-  },
-  {
-    mutation: 'no-own-term-barrier',
-    what: 'a change of members before the own term',
-    budget: 300,
-    consequencesOnly: false
-  },
-  {
-    mutation: 'no-own-term-barrier',
-    what: 'two majorities that do not meet, for want of the barrier',
-    budget: 8000,
-    consequencesOnly: true,
-    nodes: 4
-  },
-  { mutation: 'own-match-at-append', what: 'a commit that stands on no disk', budget: 100, consequencesOnly: true },
-  {
-    mutation: 'ack-before-durable',
-    what: 'an acknowledgement of what is not durable',
-    budget: 100,
-    consequencesOnly: true
-  },
-  {
-    mutation: 'commit-past-match',
-    what: 'the commit of a tail that nobody verified',
-    budget: 300,
-    consequencesOnly: true
-  },
-  { mutation: 'truncate-on-overlap', what: 'a log cut by an old message', budget: 100, consequencesOnly: true },
-  {
-    mutation: 'read-unconfirmed',
-    what: 'a stale read of a leader that was replaced',
-    budget: 3000,
-    consequencesOnly: true
-  }
-]
+/** Not found by random seeds within minutes of CPU: proved elsewhere, as `docs/simulation.md` says. */
+const TOO_RARE: readonly Mutation[] = ['config-kept-by-snapshot', 'question-numbers-reused']
+
+/** Whose harm, not only whose broken rule, shows within seconds: seeds to search at most. */
+const HARMS: Partial<Record<Mutation, number>> = {
+  'vote-not-persisted': 600,
+  'vote-erased-on-step-down': 300,
+  'ack-before-durable': 100,
+  'refusal-counted-as-vote': 100,
+  'apply-before-durable': 100,
+  'commit-old-term-by-counting': 600,
+  'own-match-at-append': 100,
+  'heartbeat-proves-all': 400,
+  'config-at-commit': 100,
+  'removed-voter-never-campaigns': 800,
+  'commit-ignores-outgoing': 300
+}
+
+function finds(mutation: Mutation, budget: number, consequencesOnly: boolean): string {
+  const found = findViolation(1, budget, { mutations: new Set([mutation]), consequencesOnly })
+  assert(found?.violation !== undefined, `${mutation} was not found in ${budget} seeds`)
+  assert.notEqual(found.violation.judge, 'exception', describeViolation(found))
+  const without = simulate({ seed: found.seed, consequencesOnly })
+  assert(without.violation === undefined, describeViolation(without))
+  return `seed ${found.seed}: ${found.violation.judge}: ${found.violation.message.split('\n')[0]}`
+}
 
 describe('with a bug put back on purpose', () => {
-  for (const { mutation, what, budget, consequencesOnly, nodes = 5 } of cases) {
-    it(`finds ${what}`, (t) => {
-      const found = findViolation(1, budget, { nodes, mutations: new Set([mutation]), consequencesOnly })
-      assert(found?.violation !== undefined, `${mutation} was not found in ${budget} seeds`)
-      t.diagnostic(`seed ${found.seed}: ${found.violation.judge}: ${found.violation.message}`)
-      assert.notEqual(found.violation.judge, 'exception', describeViolation(found))
-      assert.notEqual(found.violation.judge, 'liveness', describeViolation(found))
-      const without = simulate({ seed: found.seed, nodes, consequencesOnly })
-      assert(without.violation === undefined, describeViolation(without))
+  for (const mutation of MUTATIONS) {
+    if (TOO_RARE.includes(mutation)) continue
+    it(`finds ${mutation}`, (t) => {
+      t.diagnostic(finds(mutation, BUDGETS[mutation] ?? BUDGET, false))
+    })
+  }
+})
+
+describe('with a bug put back on purpose, and no judge of rules', () => {
+  for (const [mutation, budget] of Object.entries(HARMS) as [Mutation, number][]) {
+    it(`finds the harm of ${mutation}`, (t) => {
+      t.diagnostic(finds(mutation, budget, true))
     })
   }
 })
