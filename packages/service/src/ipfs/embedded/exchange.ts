@@ -1,8 +1,8 @@
 /**
  * Exchange of blocks with other IPFS nodes: `@helia/bitswap` on the embedded node's own libp2p host and its own block folder. Called by `node.ts`.
  *
- * `@helia/bitswap` is given the few parts of a Helia node that it uses, by hand: `import('helia')` loads WebRTC, uPnP and more, takes 1.2 s and
- * 126 MB where `@helia/bitswap` alone takes 0.15 s and 39 MB. Around it are five things that it lacks (version 4.0.19):
+ * `@helia/bitswap` is given the few parts of a Helia node that it uses, by hand: `import('helia')` loads WebRTC, uPnP and more, takes 0.8 s and
+ * 125 MB where `@helia/bitswap` alone takes 0.2 s and 41 MB. Around it are five things that it lacks (version 4.0.19):
  *
  * - A want that comes while the first message to a new peer is on its way is not sent to that peer (`WantList.peerConnected`).
  * - A want that is given up while the message about it waits, and taken up again, is forgotten (`WantList.addEntry` finds the cancelled entry); so
