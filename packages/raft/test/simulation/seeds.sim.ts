@@ -13,6 +13,7 @@ it('keeps every invariant over 1,000 seeds of 5 nodes', (t) => {
     changes: 0,
     transfers: 0,
     strikes: 0,
+    diskFailures: 0,
     dropped: 0,
     duplicated: 0
   }
@@ -33,6 +34,7 @@ it('keeps every invariant over 1,000 seeds of 5 nodes', (t) => {
       faults.changes += nemesis.changes
       faults.transfers += nemesis.transfers
       faults.strikes += nemesis.strikes
+      faults.diskFailures += nemesis.diskFailures
       faults.dropped += network.dropped
       faults.duplicated += network.duplicated
     }
