@@ -130,6 +130,12 @@ async function waitReady(peer: DemoPeer): Promise<void> {
   }
 }
 
+/** Resolves when the daemon has ended, or the signal aborts. */
+async function exited({ child }: DemoPeer, signal: AbortSignal): Promise<void> {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+  await once(child, 'exit', { signal }).catch(() => undefined)
+}
+
 async function stopAll(peers: readonly DemoPeer[]): Promise<void> {
   await Promise.all(
     peers.map(async ({ child }) => {
@@ -209,11 +215,14 @@ async function main(): Promise<void> {
     }
     await Promise.all(peers.map(waitReady))
     if (!stopping.signal.aborted) await showFile(peers)
+    // A peer that is ended, by hand say, is nothing that the other two could not do without.
     const ended = peers.map(async (peer) => {
-      await once(peer.child!, 'exit', { signal: stopping.signal })
-      throw new Error(`${peer.name} ended by itself; its log is ${peer.logFile}`)
+      await exited(peer, stopping.signal)
+      if (!stopping.signal.aborted)
+        console.log(`\n${peer.name} has ended; its log is ${peer.logFile}. The next npm start starts it again.`)
     })
-    await Promise.race(ended)
+    await Promise.all(ended)
+    if (!stopping.signal.aborted) throw new Error('All peers have ended.')
   } catch (error) {
     if (!stopping.signal.aborted) {
       console.error(error instanceof Error ? error.message : String(error))

@@ -8,7 +8,7 @@
  * nor the other for a failed unpin.
  */
 
-import type { PeerIdString, Pin } from '@quorate/client/api'
+import { defaultPinOptions, type PeerIdString, type Pin } from '@quorate/client/api'
 import type { PinsetReader } from '../ports.ts'
 import { cidFromBytes } from '../state/pin-codec.ts'
 import { decideOnCompare } from './decide.ts'
@@ -86,16 +86,9 @@ function placeholderPin(id: string): Pin {
   return {
     cid: cidFromBytes(Buffer.from(id, 'hex')),
     type: 'pin',
+    ...defaultPinOptions,
     replicationFactorMin: -1,
     replicationFactorMax: -1,
-    name: '',
-    mode: 'recursive',
-    shardSizeBytes: 0,
-    userAllocations: [],
-    expireAtMs: undefined,
-    metadata: {},
-    pinUpdate: undefined,
-    origins: [],
     allocations: [],
     maxDepth: -1,
     reference: undefined,
