@@ -90,6 +90,30 @@ export class RaftStartError extends Error {
   }
 }
 
+/**
+ * What of a node's past cannot be had back:
+ * - `hard-state-lost`: both copies of term and vote, so that it might vote twice in a term;
+ * - `history-lost`: entries that it acknowledged, of which no member of its group has a copy that proves to be its own any more;
+ * - `state-lost`: its state stands where neither its log nor a snapshot of any member leads to.
+ */
+export type QuarantineReason = 'hard-state-lost' | 'history-lost' | 'state-lost'
+
+/**
+ * The node can never run again under its name, since it forgot things that others rely on. Nothing was removed. Move its raft data and
+ * state aside, give it a new name, and let it join as a learner: to the group it then is a stranger (T53).
+ */
+export class QuarantineNeededError extends Error {
+  static override readonly name = 'QuarantineNeededError'
+  override readonly name = 'QuarantineNeededError'
+  readonly code = 'quarantine'
+  readonly reason: QuarantineReason
+
+  constructor(reason: QuarantineReason, detail: string, options?: ErrorOptions) {
+    super(`This node cannot go on under its name (${reason}): ${detail}`, options)
+    this.reason = reason
+  }
+}
+
 /** The peer offered a snapshot, and what came is not one, or not that one. */
 export class SnapshotTransferError extends Error {
   static override readonly name = 'SnapshotTransferError'
