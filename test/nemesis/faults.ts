@@ -17,7 +17,7 @@ export interface FaultContext {
   readonly note: (text: string) => void
 }
 
-export const faultNames = ['kill', 'kill-all', 'pause', 'partition', 'one-way', 'full-disk'] as const
+export const faultNames = ['kill', 'kill-all', 'pause', 'long-pause', 'partition', 'one-way', 'full-disk'] as const
 export type FaultName = (typeof faultNames)[number]
 
 /** What a fault needs beside processes. */
@@ -25,12 +25,15 @@ export const faultNeeds: Readonly<Record<FaultName, 'network' | 'disk' | undefin
   kill: undefined,
   'kill-all': undefined,
   pause: undefined,
+  'long-pause': undefined,
   partition: 'network',
   'one-way': 'network',
   'full-disk': 'disk'
 }
 
 const SHORTEST_HOLD_MS = 100
+/** Longer than anything that waits for a peer: it comes back to a cluster that has gone on without it. */
+const LONG_PAUSE_MS = 30_000
 
 /** Each resolves when its harm is undone. */
 export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promise<void>>> = {
@@ -49,17 +52,9 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     for (const peer of cluster.peers) peer.start()
   },
 
-  async pause(context) {
-    const victim = pickVictim(context)
-    const holdMs = hold(context)
-    context.note(`SIGSTOP of ${describe(context, victim)} for ${holdMs} ms`)
-    victim.signal('SIGSTOP')
-    try {
-      await delay(holdMs)
-    } finally {
-      victim.signal('SIGCONT')
-    }
-  },
+  pause: (context) => pauseFor(context, hold(context)),
+
+  'long-pause': (context) => pauseFor(context, LONG_PAUSE_MS),
 
   async partition(context) {
     const { cluster, random } = context
@@ -112,6 +107,17 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     })
     context.note(victim.running ? `${victim.name} went on without room` : `${victim.name} ended for want of room`)
     victim.start()
+  }
+}
+
+async function pauseFor(context: FaultContext, holdMs: number): Promise<void> {
+  const victim = pickVictim(context)
+  context.note(`SIGSTOP of ${describe(context, victim)} for ${holdMs} ms`)
+  victim.signal('SIGSTOP')
+  try {
+    await delay(holdMs)
+  } finally {
+    victim.signal('SIGCONT')
   }
 }
 

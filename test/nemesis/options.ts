@@ -21,7 +21,7 @@ export const usage = `node --conditions=quorate-source test/nemesis/run.ts [opti
   --rounds=N     instead: each fault N times
   --faults=a,b   of ${faultNames.join(', ')} (default all)
   --peers=N      three or more (default 3)
-  --max-hold=S   longest time that a fault holds, in seconds (default 30)
+  --max-hold=S   longest time that a fault holds, in seconds (default 30); long-pause always holds 30
   --seed=N       the same faults in the same order
   --out=FOLDER   where the history, the logs and the report go`
 
