@@ -6,6 +6,7 @@
  */
 
 import { crc32 } from 'node:zlib'
+import { EMPTY_CONFIG } from '../../../src/core/members.ts'
 import type { Message } from '../../../src/core/messages.ts'
 import type { Mutation } from '../../../src/core/mutations.ts'
 import { defaultCoreOptions } from '../../../src/core/options.ts'
@@ -29,9 +30,12 @@ type Persist = Extract<Effect, { type: 'persist' }>
 /** One node: its core, what is on its disk, and what is under way there. */
 export interface Actor {
   readonly id: NodeId
-  readonly seed: number
+  /** Differs from start to start, as the driver's does (T47). */
+  seed: number
   core: RaftCore
   up: boolean
+  /** An invariant was broken: it stopped for good. */
+  halted: boolean
   hardState: HardState
   base: LogBase
   entries: Entry[]
@@ -43,6 +47,18 @@ export interface Actor {
   installing: { readonly from: NodeId; readonly base: LogBase } | undefined
 }
 
+/** What a disk held at some time. */
+type Image = Pick<Actor, 'hardState' | 'base' | 'entries' | 'appliedIndex'>
+
+interface Letter {
+  readonly from: NodeId
+  readonly to: NodeId
+  readonly message: Message
+}
+
+/** Between the seeds of two starts of one node. */
+const SEEDS_PER_START = 1000
+
 export class Stage {
   readonly options: CoreOptions
   readonly actors = new Map<NodeId, Actor>()
@@ -52,7 +68,11 @@ export class Stage {
   readonly effects: { readonly node: NodeId; readonly effect: Effect }[] = []
   nowMs = 0
   readonly #mutations: ReadonlySet<Mutation>
-  #mail: { readonly from: NodeId; readonly to: NodeId; readonly message: Message }[] = []
+  #mail: Letter[] = []
+  /** Under way for longer than all else: until `arrive`. */
+  #late: Letter[] = []
+  /** A first state of each disk, and those that a script kept. */
+  readonly #images = new Map<NodeId, { readonly first: Image; kept: Image }>()
   readonly #cut = new Set<string>()
   #ticket = 0
 
@@ -68,9 +88,11 @@ export class Stage {
       const hardState = { term: 0, votedFor: undefined }
       const seed = this.actors.size + 1
       const core = this.#start(id, seed, hardState, base, [], 0)
-      const disk = { hardState, base, entries: [], appliedIndex: 0 }
+      const disk: Image = { hardState, base, entries: [], appliedIndex: 0 }
+      const empty = { ...disk, base: { ...base, config: EMPTY_CONFIG } }
+      this.#images.set(id, { first: empty, kept: disk })
       const idle = { writes: [], applies: [], diskHeld: false, installing: undefined }
-      this.actors.set(id, { id, seed, core, up: true, ...disk, ...idle })
+      this.actors.set(id, { id, seed, core, up: true, halted: false, ...disk, ...idle })
       this.step(id, { type: 'tick' })
     }
   }
@@ -170,6 +192,7 @@ export class Stage {
         break
       case 'halt':
         actor.up = false
+        actor.halted = true
         this.say(`${id} HALT ${effect.reason}`)
         break
     }
@@ -193,6 +216,18 @@ export class Stage {
       if (this.actors.get(to)?.up) this.step(to, { type: 'receive', from, message })
     }
     return due.length > 0
+  }
+
+  /** What is under way on some links, or a copy of it, comes late: once it is told to `arrive`. */
+  delay(wanted: (from: NodeId, to: NodeId) => boolean, copies = false): void {
+    for (const letter of this.#mail) if (wanted(letter.from, letter.to)) this.#late.push(letter)
+    if (!copies) this.drop(wanted)
+  }
+
+  /** What came late is under way again, behind all that was sent meanwhile. */
+  arrive(wanted: (from: NodeId, to: NodeId) => boolean): void {
+    for (const letter of this.#late) if (wanted(letter.from, letter.to)) this.#mail.push(letter)
+    this.#late = this.#late.filter((letter) => !wanted(letter.from, letter.to))
   }
 
   /** Loses what is under way on some links. */
@@ -220,13 +255,13 @@ export class Stage {
     this.#cut.clear()
   }
 
-  /** Completes all writes of a node as one group, and lets go what waited for them. */
-  persist(id: NodeId): boolean {
+  /** Completes the first `count` writes of a node, or all, as one group, and lets go what waited for them. */
+  persist(id: NodeId, count = Number.POSITIVE_INFINITY): boolean {
     const actor = this.actor(id)
-    const { writes } = actor
+    const writes = actor.writes.slice(0, count)
     const last = writes.at(-1)
     if (last === undefined || !actor.up) return false
-    actor.writes = []
+    actor.writes = actor.writes.slice(writes.length)
     for (const write of writes) {
       if (write.hardState !== undefined) actor.hardState = write.hardState
       if (write.truncateFrom !== undefined) {
@@ -294,10 +329,42 @@ export class Stage {
     this.say(`${id} crashes`)
   }
 
+  /** Remembers what a node's disk holds now. */
+  keepImage(id: NodeId): void {
+    const { hardState, base, entries, appliedIndex } = this.actor(id)
+    this.#imagesOf(id).kept = { hardState, base, entries: [...entries], appliedIndex }
+  }
+
+  /** A stopped node's disk is as it was when its image was kept. */
+  putBack(id: NodeId): void {
+    const { kept } = this.#imagesOf(id)
+    Object.assign(this.actor(id), { ...kept, entries: [...kept.entries] })
+    this.say(`the disk of ${id} is put back to log ${kept.base.index}..${kept.base.index + kept.entries.length}`)
+  }
+
+  /** A stopped node's disk is empty: it knows no configuration, as one that waits to be added. */
+  wipe(id: NodeId): void {
+    Object.assign(this.actor(id), { ...this.#imagesOf(id).first, entries: [] })
+    this.say(`the disk of ${id} is wiped`)
+  }
+
+  #imagesOf(id: NodeId): { readonly first: Image; kept: Image } {
+    const images = this.#images.get(id)
+    if (images === undefined) throw new Error(`no node is called ${id}`)
+    return images
+  }
+
   restart(id: NodeId): void {
     const actor = this.actor(id)
     const { hardState, base, entries, appliedIndex } = actor
-    actor.core = this.#start(id, actor.seed, hardState, base, entries, Math.max(appliedIndex, base.index))
+    actor.seed += SEEDS_PER_START
+    try {
+      actor.core = this.#start(id, actor.seed, hardState, base, entries, Math.max(appliedIndex, base.index))
+    } catch (error) {
+      actor.halted = true
+      this.say(`${id} HALT at its start: ${error instanceof Error ? error.message : String(error)}`)
+      return
+    }
     actor.up = true
     const last = base.index + entries.length
     this.say(`${id} starts in term ${hardState.term}, vote ${hardState.votedFor ?? '-'}, log ${base.index}..${last}`)

@@ -15,21 +15,30 @@
  * settle [A B]                 deliver, write and apply until nothing moves
  * deliver [A>B …]              deliver what is under way, once
  * drop [A>B …]                 lose what is under way
+ * delay A>B …, copy A>B …      what is under way, or a copy of it, comes late …
+ * arrive A>B …                 … and is under way again, behind all that was sent meanwhile
  * isolate A [B]                cut these off from all the others
  * cut A>B …                    these links lose everything, in this direction
  * heal                         all links work again
  * hold-disk A, free-disk A     `settle` leaves A's writes alone, or does not any more
- * persist A                    A's writes are durable
+ * persist A [N]                A's writes are durable, or the first N of them
  * propose A x y                one command each
  * change A voters A B learners C
  * read A, transfer A [B], crash A, restart A, stream-lost A B
  * compactable A N, snapshot A N, install A, install-fails A
+ * keep-image A, put-back A     remember what A's disk holds; while A is down, take it back to that
+ * wipe A                       while A is down, its disk becomes empty
  * status                       one line a node
+ * expect …                     a fact that decides; see `expectations.ts`
  * ```
+ *
+ * A remark `# Broken by: NAME …` names bugs of `core/mutations.ts`: with any of them put back some `expect` fails.
  */
 
+import type { Mutation } from '../../../src/core/mutations.ts'
 import type { NodeId } from '../../../src/core/types.ts'
-import { describeConfig, describeEntries } from './describe.ts'
+import { describeConfig } from './describe.ts'
+import { entriesOf, expectation } from './expectations.ts'
 import { Stage } from './stage.ts'
 
 type Command = (stage: Stage, args: readonly string[]) => void
@@ -73,6 +82,9 @@ const commands: Readonly<Record<string, Command>> = {
   settle: (stage, ids) => stage.settle(ids.length > 0 ? ids : undefined),
   deliver: (stage, args) => void stage.deliver(links(args)),
   drop: (stage, args) => stage.drop(links(args)),
+  delay: (stage, args) => stage.delay(links(args)),
+  copy: (stage, args) => stage.delay(links(args), true),
+  arrive: (stage, args) => stage.arrive(links(args)),
   isolate: (stage, ids) =>
     stage.isolate(
       ids,
@@ -86,7 +98,7 @@ const commands: Readonly<Record<string, Command>> = {
   'free-disk': (stage, args) => {
     stage.actor(first(args)).diskHeld = false
   },
-  persist: (stage, args) => void stage.persist(first(args)),
+  persist: (stage, [id = '', count]) => void stage.persist(id, count === undefined ? undefined : Number(count)),
   propose: (stage, [id = '', ...texts]) =>
     void stage.step(id, { type: 'propose', ticket: stage.ticket(), payloads: texts.map(encode) }),
   change(stage, [id = '', ...rest]) {
@@ -97,6 +109,9 @@ const commands: Readonly<Record<string, Command>> = {
   transfer: (stage, [id = '', to]) => void stage.step(id, { type: 'transfer', ticket: stage.ticket(), to }),
   crash: (stage, args) => stage.crash(first(args)),
   restart: (stage, args) => stage.restart(first(args)),
+  'keep-image': (stage, args) => stage.keepImage(first(args)),
+  'put-back': (stage, args) => stage.putBack(first(args)),
+  wipe: (stage, args) => stage.wipe(first(args)),
   'stream-lost': (stage, [id = '', peer = '']) => void stage.step(id, { type: 'peer-down', peer }),
   compactable: (stage, [id = '', index]) => void stage.step(id, { type: 'compactable', index: Number(index) }),
   snapshot: (stage, [id = '', index]) =>
@@ -115,22 +130,39 @@ const commands: Readonly<Record<string, Command>> = {
         continue
       }
       const s = stage.status(actor.id)
-      const entries = []
-      for (let index = s.baseIndex + 1; index <= s.lastIndex; index++) {
-        const entry = actor.core.entry(index)
-        if (entry !== undefined) entries.push(entry)
-      }
       stage.say(
-        `${s.id} ${s.role} term ${s.term} commit ${s.commitIndex} applied ${s.appliedIndex} ${describeConfig(s.config)} log ${s.baseIndex}: ${describeEntries(entries)}`
+        `${s.id} ${s.role} term ${s.term} commit ${s.commitIndex} applied ${s.appliedIndex} ${describeConfig(s.config)} log ${s.baseIndex}: ${entriesOf(actor)}`
       )
     }
   }
 }
 
-/** Plays a transcript. @returns the text with what happened this time */
-export function play(text: string): string {
+/** A transcript that was played. */
+export interface Played {
+  /** The transcript with what happened this time. */
+  readonly text: string
+  /** The expectations that did not hold, and halts that were not expected. */
+  readonly failures: readonly string[]
+}
+
+/** The bugs that a transcript says it finds. */
+export function brokenBy(text: string): Mutation[] {
+  const names = /^# Broken by: (.*)$/m.exec(text)?.[1]?.split(/[\s,]+/) ?? []
+  return names.filter((name) => name !== '') as Mutation[]
+}
+
+/**
+ * Plays a transcript.
+ *
+ * @param mutations - bugs to put back in every node. With any the play ends at the first expectation that fails, since the rest of the
+ * script need not make sense any more.
+ */
+export function play(text: string, mutations: ReadonlySet<Mutation> = new Set()): Played {
   const options: Record<string, number> = {}
+  const mayHalt = /^> expect .*\bhalted$/m.test(text)
+  const failures: string[] = []
   let stage: Stage | undefined
+  let linesBefore = 0
   const output: string[] = []
   for (const line of text.split('\n')) {
     if (line.startsWith('#')) output.push(line)
@@ -144,14 +176,23 @@ export function play(text: string): string {
       options[args[0] ?? ''] = Number(args[1])
       continue
     }
-    stage ??= new Stage(options)
+    stage ??= new Stage(options, mutations)
+    if (name === 'expect') {
+      const failure = expectation(stage, args, linesBefore)
+      if (failure === undefined) continue
+      failures.push(`${line.slice(2)}: ${failure}`)
+      output.push(`  FAILED: ${failure}`)
+      if (mutations.size > 0) break
+      continue
+    }
     const command = commands[name]
     if (command === undefined) throw new Error(`no command is called ${name}`)
-    const before = stage.lines.length
+    linesBefore = stage.lines.length
     command(stage, args)
-    for (const happened of stage.lines.slice(before)) {
-      if (!quietly || !/ (→|⇥|writes|applies) /.test(happened)) output.push(`  ${happened}`)
-    }
+    const happened = stage.lines.slice(linesBefore)
+    for (const said of happened) if (/ HALT /.test(said) && !mayHalt) failures.push(said)
+    for (const said of happened) if (!quietly || !/ (→|⇥|writes|applies) /.test(said)) output.push(`  ${said}`)
+    if (mutations.size > 0 && failures.length > 0) break
   }
-  return `${output.join('\n')}\n`
+  return { text: `${output.join('\n')}\n`, failures }
 }
