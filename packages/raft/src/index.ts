@@ -11,6 +11,16 @@ export { openRaft } from './driver/driver.ts'
 export { describeStoredGroup } from './driver/startup.ts'
 export * from './errors.ts'
 export * from './ports.ts'
+export { SessionClient, type SessionCommand } from './sessions/session-client.ts'
+export {
+  type Admission,
+  defaultSessionLimits,
+  type SessionLimits,
+  type SessionRefusal,
+  type SessionRow,
+  type SessionStamp,
+  SessionTable
+} from './sessions/session-table.ts'
 export * from './storage/errors.ts'
 export { inspectGroup } from './storage/log-reader.ts'
 export { openSegmentLog, type SegmentLogInit } from './storage/segment-log.ts'
