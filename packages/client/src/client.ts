@@ -11,6 +11,7 @@ import { type Codec, DecodeError, encodeJson, parseJson } from './api/json.ts'
 import { decodeLines } from './api/ndjson.ts'
 import { errorBodyCodec } from './api/peer-codec.ts'
 import { defaultPinOptions } from './api/pin-options.ts'
+import type { RaftPeer } from './api/raft-codec.ts'
 import { type Route, routes, routeTarget } from './api/routes.ts'
 import type {
   AddedOutput,
@@ -18,6 +19,7 @@ import type {
   Consistency,
   GlobalPinInfo,
   GlobalRepoGc,
+  PeerIdString,
   PeerInfo,
   Pin,
   PinOptions,
@@ -118,6 +120,23 @@ export class QuorateClient {
   /** Resolves also for a peer that is no member. */
   async peerRemove(peer: string, options: AbortOptions = {}): Promise<void> {
     await this.#nothing(routes.peerRemove, { peer: parsePeerId(peer) }, {}, options)
+  }
+
+  /** How each member stands in the agreement: who leads, who votes, how far each has come. One that cannot be asked has `error` set. */
+  peersRaft(options: AbortOptions = {}): AsyncGenerator<RaftPeer> {
+    return this.#stream(routes.peersRaft, {}, {}, options)
+  }
+
+  /**
+   * Hands leadership to a voter, or without `to` to whoever can take over soonest. Resolves once it leads.
+   *
+   * @returns who leads
+   * @throws {ApiError} `transfer-refused` when `to` leads already or does not vote, `transfer-failed` when it did not take over in
+   *   time, `no-leader` when there is nobody to hand over
+   */
+  async peersTransfer(to?: string, options: AbortOptions = {}): Promise<PeerIdString> {
+    const query = { to: to === undefined ? undefined : parsePeerId(to) }
+    return (await this.#object(routes.peersTransfer, {}, query, options)).leader
   }
 
   /**

@@ -20,10 +20,11 @@ import {
   pinCodec,
   type QuorateClient,
   RequestTimeoutError,
+  raftPeerCodec,
   TransportError,
   UnauthorizedError
 } from '@quorate/client'
-import { cidV0, cidV1, peer, peerA, pin, status } from './api/fixtures.ts'
+import { cidV0, cidV1, peer, peerA, peerB, pin, raftPeer, status } from './api/fixtures.ts'
 import { deadPort, FakePeer, gate, type Handler, sendJson, sendStream } from './fake-peer.ts'
 
 const pinJson = JSON.parse(encodeJson(pinCodec.encode(pin)))
@@ -64,6 +65,9 @@ for (const [platform, fetch] of [
           sendJson(response, 200, peerJson)
         },
         [`DELETE /peers/${peerA}`]: (_, response) => void response.writeHead(204).end(),
+        'GET /peers/raft': (_, response) => sendStream(response, [raftPeerCodec.encode(raftPeer)]),
+        'POST /peers/transfer': (_, response) => sendJson(response, 200, { leader: peerA }),
+        [`POST /peers/transfer?to=${peerB}`]: (_, response) => sendJson(response, 200, { leader: peerB }),
         [`POST /pins/ipfs/${cidV1}?name=n&mode=direct`]: (_, response) => sendJson(response, 200, pinJson),
         'POST /pins/ipns/example.org/a': (_, response) => sendJson(response, 200, pinJson),
         [`POST /pins/ipfs/${cidV1}/b`]: (_, response) => sendJson(response, 200, pinJson),
@@ -88,6 +92,9 @@ for (const [platform, fetch] of [
       assert.deepEqual(await collect(client.peers()), [peer, peer])
       assert.deepEqual(await client.peerAdd(peerA), peer)
       await client.peerRemove(peerA)
+      assert.deepEqual(await collect(client.peersRaft()), [raftPeer])
+      assert.equal(await client.peersTransfer(), peerA)
+      assert.equal(await client.peersTransfer(peerB), peerB)
       assert.deepEqual(await client.pin(cidV1, { name: 'n', mode: 'direct' }), pin)
       assert.deepEqual(await client.pin('/ipns/example.org/a'), pin)
       assert.deepEqual(await client.pin(`/ipfs/${cidV1}/a/../b/`), pin)

@@ -37,6 +37,16 @@ export const commandTable: readonly CommandEntry[] = [
     load: async () => (await import('./commands/peers-ls.ts')).peersLs
   },
   {
+    name: 'peers raft',
+    describe: 'Show who leads, who votes, and how far each member has come',
+    load: async () => (await import('./commands/peers-raft.ts')).peersRaft
+  },
+  {
+    name: 'peers transfer',
+    describe: 'Hand leadership to another member, or to the one named',
+    load: async () => (await import('./commands/peers-transfer.ts')).peersTransfer
+  },
+  {
     name: 'peers rm',
     describe: 'Remove a member; a majority of the peers must be up',
     load: async () => (await import('./commands/peers-rm.ts')).peersRm

@@ -8,7 +8,9 @@ import {
   type GlobalPinInfo,
   type GlobalRepoGc,
   type PeerInfo,
-  type Pin
+  type Pin,
+  type RaftLeader,
+  type RaftPeer
 } from '@quorate/client'
 
 /** Bytewise for ASCII, as Go sorts strings. */
@@ -32,6 +34,38 @@ export function layoutPeer(peer: PeerInfo): string {
     for (const address of sorted(peer.ipfs.addresses)) lines.push(`    - ${address}`)
   }
   return lines.join('\n')
+}
+
+/** One block a member: itself, then on the leader a line for each that follows it. */
+export function layoutRaftPeer(peer: RaftPeer): string {
+  const voice = peer.voice === '' ? 'no member' : peer.voice
+  if (peer.error !== '') return `${peer.id} | ${voice} | ERROR: ${printable(peer.error)}`
+  const lines = [
+    [
+      peer.id,
+      printable(peer.peername),
+      peer.role === 'leader' ? 'LEADER' : peer.role,
+      voice,
+      `Term: ${peer.term}`,
+      `Log: ${peer.baseIndex + 1}--${peer.lastIndex}`,
+      `Committed: ${peer.commitIndex}`,
+      `Applied: ${peer.appliedIndex}`
+    ].join(' | ')
+  ]
+  if (peer.role !== 'leader') lines.push(`  > Leader: ${peer.leader ?? 'none'}`)
+  if (peer.outgoing.length > 0) lines.push(`  > The membership changes: from ${sorted(peer.outgoing).join(' ')}`)
+  if (peer.followers.length > 0) lines.push('  > Followers:')
+  for (const { id, state, matchIndex, inflightMessages, lastContactMs } of peer.followers) {
+    const heard = lastContactMs === undefined ? 'not heard' : `heard ${lastContactMs} ms ago`
+    const behind = Math.max(0, peer.lastIndex - matchIndex)
+    lines.push(`    - ${id} | ${state} | ${behind} behind | ${inflightMessages} in flight | ${heard}`)
+  }
+  for (const note of peer.notes) lines.push(`  > ${printable(note)}`)
+  return lines.join('\n')
+}
+
+export function layoutRaftLeader({ leader }: RaftLeader): string {
+  return `${leader} leads`
 }
 
 export function layoutStatus(info: GlobalPinInfo): string {

@@ -72,6 +72,45 @@ describe('what is printed', () => {
     assert.match(out, /^\{\n {4}"id": /)
   })
 
+  it('by peers raft, with a peer that could not be asked', async () => {
+    const leader = {
+      ...{ id: peerA, peername: 'alpha', role: 'leader', voice: 'voter', term: 5, leader: peerA },
+      ...{ base_index: 100, last_index: 120, durable_index: 120, commit_index: 118, applied_index: 117 },
+      ...{ voters: [peerA, peerB], learners: [ipfsPeer], outgoing: [peerA] },
+      followers: [
+        { id: peerB, state: 'replicate', match_index: 118, next_index: 121, inflight_messages: 2, last_contact_ms: 7 },
+        { id: ipfsPeer, state: 'snapshot', match_index: 0, next_index: 1, inflight_messages: 0 }
+      ],
+      notes: ['level: 2']
+    }
+    const follower = { id: peerB, peername: 'beta', role: 'follower', voice: 'voter', term: 5, last_index: 3 }
+    const broken = { id: ipfsPeer, voice: 'learner', error: 'no answer' }
+    await using peer = await FakePeer.start({
+      'GET /peers/raft': stream([leader, follower, broken].map((answer) => JSON.stringify(answer)))
+    })
+    assertRun(await run(peer, ['peers', 'raft']), {
+      out: `${peerA} | alpha | LEADER | voter | Term: 5 | Log: 101--120 | Committed: 118 | Applied: 117
+  > The membership changes: from ${peerA}
+  > Followers:
+    - ${peerB} | replicate | 2 behind | 2 in flight | heard 7 ms ago
+    - ${ipfsPeer} | snapshot | 120 behind | 0 in flight | not heard
+  > level: 2
+${peerB} | beta | follower | voter | Term: 5 | Log: 1--3 | Committed: 0 | Applied: 0
+  > Leader: none
+${ipfsPeer} | learner | ERROR: no answer
+`
+    })
+  })
+
+  it('by peers transfer: who leads', async () => {
+    await using peer = await FakePeer.start({ 'POST /peers/transfer': json(`{"leader":"${peerB}"}`) })
+    assertRun(await run(peer, ['peers', 'transfer']), { out: `${peerB} leads\n` })
+    assertRun(await run(peer, ['--enc', 'json', 'peers', 'transfer', peerB]), {
+      out: `{\n    "leader": "${peerB}"\n}\n`
+    })
+    assert.deepEqual(peer.requests, ['POST /peers/transfer', `POST /peers/transfer?to=${peerB}`])
+  })
+
   it('by peers rm: nothing', async () => {
     await using peer = await FakePeer.start({ [`DELETE /peers/${peerB}`]: nothing })
     assertRun(await run(peer, ['peers', 'rm', peerB]), {})

@@ -20,9 +20,11 @@ import {
   PinNotFoundError,
   type PinOptions,
   parseContentPath,
+  type RaftPeer,
   type TrackerStatus
 } from '@quorate/client/api'
 import { addFiles } from './adder/add-files.ts'
+import type { Leadership } from './consensus/leadership.ts'
 import type { RaftConsensus } from './consensus/raft-consensus.ts'
 import {
   globalOf,
@@ -61,6 +63,7 @@ export type AllocatePin = (request: {
 
 export interface ClusterPeerComponents {
   readonly consensus: RaftConsensus
+  readonly leadership: Pick<Leadership, 'status' | 'transfer'>
   readonly pinset: PinsetReader
   readonly tracker: PinTracker
   readonly connector: IpfsConnector
@@ -110,6 +113,15 @@ export class QuorateClusterPeer implements ClusterPeer {
   async peerRemove(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
     this.refuseFollower()
     await this.parts.consensus.removePeer(peer, options)
+  }
+
+  peersRaft(options: AbortOptions = {}): AsyncIterable<RaftPeer> {
+    return this.parts.leadership.status(options)
+  }
+
+  async peersTransfer(to: PeerIdString | undefined, options: AbortOptions = {}): Promise<PeerIdString> {
+    this.refuseFollower()
+    return await this.parts.leadership.transfer(to, options)
   }
 
   // --- pins -----------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import type {
   Pin,
   PinInfo,
   PinMode,
+  RaftPeer,
   TrackerStatus
 } from '@quorate/client/api'
 
@@ -190,6 +191,10 @@ export interface ClusterPeer {
   peers(options?: AbortOptions): AsyncIterable<PeerInfo>
   peerAdd(peer: PeerIdString, options?: AbortOptions): Promise<PeerInfo>
   peerRemove(peer: PeerIdString, options?: AbortOptions): Promise<void>
+  /** How each member stands in the agreement. */
+  peersRaft(options?: AbortOptions): AsyncIterable<RaftPeer>
+  /** Has the leader give way to `to`, or to the best voter; answers who leads then. */
+  peersTransfer(to: PeerIdString | undefined, options?: AbortOptions): Promise<PeerIdString>
   /** Validates, allocates, commits; answers the pin as submitted. */
   pin(cid: CidString, options: import('@quorate/client/api').PinOptions, call?: AbortOptions): Promise<Pin>
   pinPath(path: string, options: import('@quorate/client/api').PinOptions, call?: AbortOptions): Promise<Pin>

@@ -83,6 +83,7 @@ function setUp({ pins = [], tracker, connector, consensus, allocate, init, strea
   const labels = ['a', 'b', 'c'].map((id) => ({ id, peername: `${id}-name` }))
   const peer = new QuorateClusterPeer(
     {
+      leadership: { status: () => listOf(), transfer: async (to) => to ?? 'b' },
       consensus: {
         logPin: async (pin: Pin) => void logged.push(pin),
         logUnpin: async (cid: string) => pins.find((pin) => pin.cid === cid) ?? Promise.reject(new PinNotFoundError()),

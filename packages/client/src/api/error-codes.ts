@@ -31,6 +31,8 @@ export type ErrorCode =
   | 'no-leader'
   | 'consensus-unavailable'
   | 'last-peer'
+  | 'transfer-refused'
+  | 'transfer-failed'
   | 'peer-unreachable'
   | 'read-only'
   | 'ipfs-error'
@@ -121,6 +123,19 @@ export const errorCodes: Readonly<Record<ErrorCode, ErrorCodeEntry>> = {
     meaning: 'The only peer of a cluster cannot be removed.',
     message: 'cannot remove ourselves from a 1-peer cluster',
     pattern: /^cannot remove ourselves from a 1-peer cluster/
+  },
+  'transfer-refused': {
+    status: 400,
+    retryable: false,
+    meaning: 'Leadership cannot go to the peer that was named: it leads already, or does not vote. Nothing was done.',
+    message: 'cannot hand leadership over'
+  },
+  'transfer-failed': {
+    status: 503,
+    retryable: true,
+    meaning:
+      'Leadership was not handed over: the other peer did not take over in time, or leadership changed meanwhile.',
+    message: 'leadership was not handed over'
   },
   'peer-unreachable': {
     status: 500,

@@ -115,6 +115,8 @@ export function createApiError(code: ErrorCode, message: string, options?: ApiEr
       return new LastPeerError(message, options)
     case 'method-not-allowed':
     case 'too-large':
+    case 'transfer-refused':
+    case 'transfer-failed':
     case 'peer-unreachable':
     case 'read-only':
     case 'ipfs-error':

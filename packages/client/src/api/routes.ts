@@ -16,6 +16,7 @@ import { peerAddCodec, peerInfoCodec, versionCodec } from './peer-codec.ts'
 import { pinCodec } from './pin-codec.ts'
 import { pinOptionsQuery } from './pin-options.ts'
 import { listParameter, parseParameter, type QueryCodec, textParameter } from './query.ts'
+import { type RaftLeader, type RaftPeer, raftLeaderCodec, raftPeerCodec } from './raft-codec.ts'
 import { formatPinTypeFilter, formatStatusFilter, parsePinTypeFilter, parseStatusFilter } from './status.ts'
 import { globalPinInfoCodec } from './status-codec.ts'
 import type {
@@ -159,6 +160,18 @@ const statusQuery: QueryCodec<StatusQuery> = {
   }
 }
 
+export interface TransferQuery {
+  /** Who is to lead; undefined: whoever can take over soonest. */
+  readonly to: PeerIdString | undefined
+}
+const transferQuery: QueryCodec<TransferQuery> = {
+  read: (query) => {
+    const to = textParameter(query, 'to')
+    return { to: to === '' ? undefined : parseParameter(to, 'error decoding Peer ID', parsePeerId) }
+  },
+  write: ({ to }) => new URLSearchParams(to === undefined ? {} : { to })
+}
+
 export interface AllocationsQuery {
   /** Undefined: every type. */
   readonly filter: ReadonlySet<PinType> | undefined
@@ -220,6 +233,10 @@ export interface Routes {
   readonly peers: Route<None, None, undefined, StreamAnswer<PeerInfo>>
   readonly peerAdd: Route<None, None, { readonly peerId: PeerIdString }, ObjectAnswer<PeerInfo>>
   readonly peerRemove: Route<PeerParams, None, undefined, NoAnswer>
+  /** How each member stands in the agreement; not of IPFS Cluster's API. */
+  readonly peersRaft: Route<None, None, undefined, StreamAnswer<RaftPeer>>
+  /** Hands leadership over; answers who leads then. Not of IPFS Cluster's API. */
+  readonly peersTransfer: Route<None, TransferQuery, undefined, ObjectAnswer<RaftLeader>>
   readonly add: Route<None, AddOptions, undefined, AddAnswer>
   readonly allocations: Route<None, AllocationsQuery, undefined, StreamAnswer<Pin>>
   readonly allocation: Route<CidParams, ConsistencyQuery, undefined, ObjectAnswer<Pin>>
@@ -255,6 +272,14 @@ export const routes: Routes = {
     answer: objectOf(peerInfoCodec)
   },
   peerRemove: { ...plain, method: 'DELETE', path: '/peers/:peer', params: peerParams, answer: nothing },
+  peersRaft: { ...plain, method: 'GET', path: '/peers/raft', answer: streamOf(raftPeerCodec) },
+  peersTransfer: {
+    ...plain,
+    method: 'POST',
+    path: '/peers/transfer',
+    query: transferQuery,
+    answer: objectOf(raftLeaderCodec)
+  },
   add: { ...plain, method: 'POST', path: '/add', query: addOptionsQuery, body: 'multipart', answer: added },
   allocations: { ...plain, method: 'GET', path: '/allocations', query: allocationsQuery, answer: streamOf(pinCodec) },
   allocation: {

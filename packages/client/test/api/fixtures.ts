@@ -1,6 +1,6 @@
 /** Identifiers and objects that several tests use. */
 
-import { defaultPinOptions, type GlobalPinInfo, type PeerInfo, type Pin } from '@quorate/client/api'
+import { defaultPinOptions, type GlobalPinInfo, type PeerInfo, type Pin, type RaftPeer } from '@quorate/client/api'
 
 export const cidV0 = 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG'
 export const cidV1 = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -53,6 +53,29 @@ export const status: GlobalPinInfo = {
       priorityPin: true
     }
   }
+}
+
+export const raftPeer: RaftPeer = {
+  id: peerA,
+  peername: 'alpha',
+  error: '',
+  role: 'leader',
+  voice: 'voter',
+  term: 5,
+  leader: peerA,
+  baseIndex: 100,
+  lastIndex: 120,
+  durableIndex: 119,
+  commitIndex: 118,
+  appliedIndex: 117,
+  voters: [peerA, peerB],
+  learners: [],
+  outgoing: [],
+  followers: [
+    { id: peerB, state: 'replicate', matchIndex: 118, nextIndex: 121, inflightMessages: 2, lastContactMs: 0 },
+    { id: ipfsPeer, state: 'probe', matchIndex: 0, nextIndex: 121, inflightMessages: 0, lastContactMs: undefined }
+  ],
+  notes: ['level: 1']
 }
 
 export const peer: PeerInfo = {

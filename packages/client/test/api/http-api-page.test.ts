@@ -26,6 +26,7 @@ const samples: Readonly<Record<string, string>> = {
   'replication-max': '2',
   'replication-min': '2',
   'stream-channels': 'false',
+  to: '12D3KooWADahPq7bjc7pecLCkUty32uce3eGfqejLqf3FLJXpUjM',
   'user-allocations': '12D3KooWADahPq7bjc7pecLCkUty32uce3eGfqejLqf3FLJXpUjM'
 }
 

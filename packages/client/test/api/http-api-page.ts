@@ -49,6 +49,11 @@ export const notes: Readonly<Record<keyof Routes, RouteNotes>> = {
   peers: { meaning: 'Every member; one that cannot be reached has `error` set.', parameters: none },
   peerAdd: { meaning: 'Makes the peer with this ID a member, body `{"peer_id": "…"}`.', parameters: none },
   peerRemove: { meaning: 'Removes a member.', parameters: none },
+  peersRaft: { meaning: 'How each member stands in the agreement. Not of IPFS Cluster’s API.', parameters: none },
+  peersTransfer: {
+    meaning: 'Hands leadership to the voter `to`, or to the best; answers who leads. Not of IPFS Cluster’s API.',
+    parameters: ['to']
+  },
   add: { meaning: 'Imports files and directories of a multipart form, and pins the root.', parameters: addParameters },
   allocations: { meaning: 'The pinset.', parameters: ['filter'] },
   allocation: { meaning: 'One pin of the pinset.', parameters: ['consistency'] },

@@ -19,6 +19,7 @@ import { folderLayout } from '../config/paths.ts'
 import type { IpfsConnectorSection, ServiceConfig } from '../config/schema.ts'
 import { raftTiming } from '../config/sections/consensus.ts'
 import { Expiry } from '../consensus/expiry.ts'
+import { Leadership } from '../consensus/leadership.ts'
 import { Membership } from '../consensus/membership.ts'
 import { RaftConsensus } from '../consensus/raft-consensus.ts'
 import { RemovalWatch } from '../consensus/removal-watch.ts'
@@ -208,9 +209,14 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
 
     // The peer as its clients see it.
     const directory = new PeerDirectory({ libp2p, rpc, consensus, membership, connector }, { id, peername, version })
+    const leadership = new Leadership(
+      { raft, rpc, consensus, peernameOf: (peer) => directory.label(peer).peername },
+      id
+    )
     const peer = new QuorateClusterPeer(
       {
         consensus,
+        leadership,
         pinset: state,
         tracker,
         connector,

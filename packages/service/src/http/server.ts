@@ -27,7 +27,7 @@ const DRAIN_MS = 1_000
 const MAX_JSON_BYTES = 64 * 1024
 
 /** Paths that are answered from the first moment on. */
-const ALWAYS_ANSWERED = new Set(['/id', '/version', '/health', '/peers'])
+const ALWAYS_ANSWERED = new Set(['/id', '/version', '/health', '/peers', '/peers/raft'])
 
 export interface HttpApiComponents {
   readonly peer: ClusterPeer

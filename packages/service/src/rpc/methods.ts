@@ -5,7 +5,7 @@
  * `open`: any peer that holds the cluster's secret, since a joiner is not a member yet. `member`: members of the configuration in force.
  */
 
-import { type PeerInfo, type PinInfo, type TrackerStatus, trackerStatuses } from '@quorate/client/api'
+import { type PeerInfo, type PinInfo, type RaftPeer, type TrackerStatus, trackerStatuses } from '@quorate/client/api'
 import { z } from 'zod'
 
 export type TrustLevel = 'open' | 'member'
@@ -62,6 +62,48 @@ const metric = z.object({
   valid: z.boolean(),
   ttlMs: z.number().int().positive()
 })
+
+const index = z.number().int().nonnegative()
+const raftPeers = z.array(peerId).max(1024)
+
+const raftPeer = z
+  .object({
+    id: peerId,
+    peername: z.string().max(256),
+    error: z.string().max(4096),
+    role: z.enum(['leader', 'candidate', 'pre-candidate', 'follower', '']),
+    voice: z.enum(['voter', 'learner', 'leaving', '']),
+    term: index,
+    leader: peerId.optional(),
+    baseIndex: index,
+    lastIndex: index,
+    durableIndex: index,
+    commitIndex: index,
+    appliedIndex: index,
+    voters: raftPeers,
+    learners: raftPeers,
+    outgoing: raftPeers,
+    followers: z
+      .array(
+        z.object({
+          id: peerId,
+          state: z.enum(['probe', 'replicate', 'snapshot']),
+          matchIndex: index,
+          nextIndex: index,
+          inflightMessages: index,
+          lastContactMs: index.optional()
+        })
+      )
+      .max(1024),
+    notes: z.array(z.string().max(1024)).max(64)
+  })
+  .transform(
+    (peer): RaftPeer => ({
+      ...peer,
+      leader: peer.leader,
+      followers: peer.followers.map((follower) => ({ ...follower, lastContactMs: follower.lastContactMs }))
+    })
+  )
 
 const session = z.string().regex(/^[0-9a-f]{32}$/)
 
@@ -152,6 +194,10 @@ export const rpcMethods = {
   ),
   'Consensus.addPeer': unary('member', z.object({ peer: peerId }), nothing),
   'Consensus.removePeer': unary('member', z.object({ peer: peerId }), nothing),
+  /** Hand leadership to `to`, or to the best voter; only the leader does it. Answers who leads then. */
+  'Consensus.transfer': unary('member', z.object({ to: peerId.optional() }), z.object({ leader: peerId })),
+  /** How do you stand in the agreement? */
+  'Consensus.status': unary('member', nothing, raftPeer),
   'Tracker.status': unary('member', z.object({ cid }), pinInfo),
   'Tracker.statusAll': stream('member', z.object({ filter: z.array(status).optional() }), z.array(pinInfo)),
   'Tracker.recover': unary('member', z.object({ cid }), pinInfo),

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { Agent, request as httpRequest, type IncomingHttpHeaders, type RequestOptions } from 'node:http'
 import { connect } from 'node:net'
 import { createClient, type QuorateClient } from '@quorate/client'
-import { defaultPinOptions, type GlobalPinInfo, type PeerInfo, type Pin } from '@quorate/client/api'
+import { defaultPinOptions, type GlobalPinInfo, type PeerInfo, type Pin, type RaftPeer } from '@quorate/client/api'
 import type { HttpApiSection } from '../../src/config/sections/api.ts'
 import { HttpApi } from '../../src/http/server.ts'
 import type { ClusterPeer, Logger } from '../../src/ports.ts'
@@ -59,6 +59,26 @@ export const examplePeer: PeerInfo = {
   peername: 'alpha'
 }
 
+export const exampleRaftPeer: RaftPeer = {
+  id: peerA,
+  peername: 'alpha',
+  error: '',
+  role: 'leader',
+  voice: 'voter',
+  term: 3,
+  leader: peerA,
+  baseIndex: 0,
+  lastIndex: 12,
+  durableIndex: 12,
+  commitIndex: 12,
+  appliedIndex: 11,
+  voters: [peerA],
+  learners: [peerB],
+  outgoing: [],
+  followers: [{ id: peerB, state: 'snapshot', matchIndex: 0, nextIndex: 1, inflightMessages: 0, lastContactMs: 4 }],
+  notes: []
+}
+
 export async function* listOf<T>(...items: T[]): AsyncGenerator<T> {
   yield* items
 }
@@ -81,6 +101,8 @@ export function fakePeer(overrides: PeerOverrides, calls: [string, ...unknown[]]
     peers: () => listOf(examplePeer, { ...examplePeer, id: peerB }),
     peerAdd: async () => examplePeer,
     peerRemove: async () => undefined,
+    peersRaft: () => listOf(exampleRaftPeer),
+    peersTransfer: async (to) => to ?? peerA,
     pin: async () => examplePin,
     pinPath: async () => examplePin,
     unpin: async () => examplePin,

@@ -17,6 +17,7 @@ import {
   collect,
   examplePeer,
   examplePin,
+  exampleRaftPeer,
   exampleStatus,
   listOf,
   peerA,
@@ -38,6 +39,9 @@ describe('the routes of the REST API', () => {
     )
     assert.deepEqual(await client.peerAdd(peerB), examplePeer)
     await client.peerRemove(peerB)
+    assert.deepEqual(await collect(client.peersRaft()), [exampleRaftPeer])
+    assert.equal(await client.peersTransfer(), peerA)
+    assert.equal(await client.peersTransfer(peerB), peerB)
     assert.equal((await client.pin(cidV1, { name: 'n', mode: 'direct' })).cid, cidV1)
     assert.equal((await client.pin('/ipns/example.org/a b/ü')).cid, cidV1)
     assert.equal((await client.pin(`/ipld/${cidV1}/x`)).cid, cidV1)
@@ -57,6 +61,9 @@ describe('the routes of the REST API', () => {
       ['peers'],
       ['peerAdd', peerB],
       ['peerRemove', peerB],
+      ['peersRaft'],
+      ['peersTransfer', undefined],
+      ['peersTransfer', peerB],
       ['pinPath', `/ipfs/${cidV1}`, { ...defaultPinOptions, name: 'n', mode: 'direct' }],
       ['pinPath', '/ipns/example.org/a b/ü', defaultPinOptions],
       ['pinPath', `/ipld/${cidV1}/x`, defaultPinOptions],

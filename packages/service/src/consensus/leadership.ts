@@ -1,0 +1,195 @@
+/**
+ * Who leads, for people: shows how each member stands in the agreement, and hands leadership over when an operator asks for it
+ * (dissertation §3.10). Any peer answers: a hand-over is passed on to the leader, a status is gathered from all.
+ *
+ * `cluster-peer.ts` calls it; it calls `raft-consensus.ts` to find the leader. People name peer IDs, so the names of Raft's nodes are
+ * turned into those here, and nowhere above.
+ */
+
+import {
+  ApiError,
+  type PeerIdString,
+  type RaftFollower,
+  type RaftPeer,
+  type RaftRole,
+  type RaftVoice
+} from '@quorate/client/api'
+import type { ClusterConfig, CoreStatus, NodeId, Raft } from '@quorate/raft'
+import type { AbortOptions } from '../ports.ts'
+import type { PeerRpc } from '../rpc/peer-rpc.ts'
+import type { OpResult } from '../state/ops.ts'
+import type { RaftConsensus } from './raft-consensus.ts'
+
+/** A peer that has not said how it stands by then is listed with an error. */
+const STATUS_TIMEOUT_MS = 3_000
+
+export interface LeadershipComponents {
+  readonly raft: Raft<OpResult>
+  readonly rpc: PeerRpc
+  readonly consensus: Pick<RaftConsensus, 'peers' | 'leader' | 'withLeader'>
+  /** The name of a member; empty if it is not known. */
+  readonly peernameOf: (peer: PeerIdString) => string
+}
+
+export class Leadership {
+  private readonly parts: LeadershipComponents
+  private readonly id: PeerIdString
+
+  /** @param id - of this peer */
+  constructor(components: LeadershipComponents, id: PeerIdString) {
+    this.parts = components
+    this.id = id
+    components.rpc.handle('Consensus.transfer', async ({ to }, { signal }) => ({
+      leader: await this.transferHere(to, signal)
+    }))
+    components.rpc.handle('Consensus.status', async () => this.ownStatus())
+  }
+
+  /**
+   * Hands leadership to a voter, or without `to` to whoever can take over soonest.
+   *
+   * @returns who leads then
+   * @throws {ApiError} `transfer-refused` when `to` leads already or does not vote; `transfer-failed` when it did not take over in time
+   * @throws {NoLeaderError} when there is nobody to hand over
+   */
+  async transfer(to: PeerIdString | undefined, options: AbortOptions = {}): Promise<PeerIdString> {
+    let asked: PeerIdString | undefined
+    return await this.parts.consensus.withLeader('hand leadership over', options, async (leader, signal) => {
+      if (asked !== undefined && leader !== asked) return confirmed(leader, to)
+      asked = leader
+      if (leader === this.id) return await this.transferHere(to, signal)
+      return (await this.parts.rpc.call(leader, 'Consensus.transfer', to === undefined ? {} : { to }, { signal }))
+        .leader
+    })
+  }
+
+  /** Every member, sorted by ID, as it sees itself; one that cannot be asked has `error` set. */
+  async *status(options: AbortOptions = {}): AsyncIterable<RaftPeer> {
+    yield* await Promise.all(this.parts.consensus.peers().map((peer) => this.statusOf(peer, options)))
+  }
+
+  private async statusOf(peer: PeerIdString, options: AbortOptions): Promise<RaftPeer> {
+    if (peer === this.id) return this.ownStatus()
+    const { rpc, raft, peernameOf } = this.parts
+    try {
+      const call = { ...options, timeoutMs: STATUS_TIMEOUT_MS }
+      return { ...(await rpc.call(peer, 'Consensus.status', null, call)), id: peer }
+    } catch (error) {
+      options.signal?.throwIfAborted()
+      const message = error instanceof Error ? error.message : String(error)
+      const voice = voiceOf(raft.status().config, peer)
+      return { ...unknownPeer, id: peer, peername: peernameOf(peer), error: message || 'it could not be asked', voice }
+    }
+  }
+
+  private ownStatus(): RaftPeer {
+    return describePeer(this.parts.raft.status(), this.id, this.parts.peernameOf(this.id))
+  }
+
+  /** On the leader. @throws {NotLeaderError} on another */
+  private async transferHere(to: PeerIdString | undefined, signal: AbortSignal): Promise<PeerIdString> {
+    const { raft, consensus } = this.parts
+    const { role, config } = raft.status()
+    let node: NodeId | undefined
+    if (to !== undefined && role === 'leader') {
+      if (to === this.id) throw refused(to, 'it leads already')
+      node = config.voters.findLast((voter) => peerOf(voter) === to)
+      if (node === undefined) throw refused(to, isMember(config, to) ? 'it is a learner' : 'it is no member')
+    }
+    try {
+      await raft.transferLeadership(node, { signal })
+    } catch (error) {
+      throw translate(error, to)
+    }
+    return confirmed(consensus.leader(), to)
+  }
+}
+
+const refused = (to: PeerIdString, why: string): ApiError =>
+  new ApiError('transfer-refused', `cannot hand leadership to ${to}: ${why}`)
+
+/** Who leads, if it is who should. */
+function confirmed(leader: PeerIdString | undefined, to: PeerIdString | undefined): PeerIdString {
+  if (leader !== undefined && (to === undefined || leader === to)) return leader
+  const who = leader === undefined ? 'nobody leads at the moment' : `${leader} leads now`
+  throw new ApiError('transfer-failed', `leadership was not handed to ${to ?? 'another peer'}: ${who}`)
+}
+
+/** The error of the API for a hand-over that came to nothing; others pass, for `withLeader` to judge. By name, as everywhere. */
+function translate(error: unknown, to: PeerIdString | undefined): unknown {
+  const { name, reason, message } = error as Error & { reason?: unknown }
+  const whom = to ?? 'another peer'
+  if (name === 'OutcomeUnknownError') {
+    return new ApiError('transfer-failed', `it is not known whether ${whom} leads: ${message}`, { cause: error })
+  }
+  if (name !== 'ProposalRefusedError' || reason === 'stopped') return error
+  const code = reason === 'illegal-change' ? 'transfer-refused' : 'transfer-failed'
+  return new ApiError(code, `leadership was not handed to ${whom}: ${message}`, { cause: error })
+}
+
+const unknownPeer: Omit<RaftPeer, 'id'> = {
+  peername: '',
+  error: '',
+  role: '',
+  voice: '',
+  term: 0,
+  leader: undefined,
+  baseIndex: 0,
+  lastIndex: 0,
+  durableIndex: 0,
+  commitIndex: 0,
+  appliedIndex: 0,
+  voters: [],
+  learners: [],
+  outgoing: [],
+  followers: [],
+  notes: []
+}
+
+const peersOf = (nodes: readonly NodeId[]): PeerIdString[] => [...new Set(nodes.map(peerOf))].sort()
+
+const isMember = ({ voters, outgoing, learners }: ClusterConfig, peer: PeerIdString): boolean =>
+  [...voters, ...outgoing, ...learners].some((node) => peerOf(node) === peer)
+
+function voiceOf({ voters, outgoing, learners }: ClusterConfig, peer: PeerIdString): RaftVoice {
+  const among = (nodes: readonly NodeId[]): boolean => nodes.some((node) => peerOf(node) === peer)
+  if (among(voters)) return 'voter'
+  if (among(learners)) return 'learner'
+  return among(outgoing) ? 'leaving' : ''
+}
+
+/** A node's status in the words of the API. */
+function describePeer(status: CoreStatus, id: PeerIdString, peername: string): RaftPeer {
+  const role: RaftRole = status.role
+  return {
+    id,
+    peername,
+    error: '',
+    role,
+    voice: voiceOf(status.config, id),
+    term: status.term,
+    leader: status.leader === undefined ? undefined : peerOf(status.leader),
+    baseIndex: status.baseIndex,
+    lastIndex: status.lastIndex,
+    durableIndex: status.durableIndex,
+    commitIndex: status.commitIndex,
+    appliedIndex: status.appliedIndex,
+    voters: peersOf(status.config.voters),
+    learners: peersOf(status.config.learners),
+    outgoing: peersOf(status.config.outgoing),
+    followers: status.peers.map(
+      (peer): RaftFollower => ({
+        id: peerOf(peer.id),
+        state: peer.state,
+        matchIndex: peer.matchIndex,
+        nextIndex: peer.nextIndex,
+        inflightMessages: peer.inflightMessages,
+        lastContactMs: Number.isFinite(peer.lastContactAgoMs) ? Math.round(peer.lastContactAgoMs) : undefined
+      })
+    ),
+    notes: []
+  }
+}
+
+/** The peer that a node of Raft is a life of. */
+const peerOf = (node: NodeId): PeerIdString => node.split('#', 1)[0]!
