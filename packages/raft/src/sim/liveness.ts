@@ -5,11 +5,12 @@
 
 import { membersOf } from '../core/members.ts'
 import type { CoreStatus, Index, Term } from '../core/types.ts'
+import type { SimActor } from './actor.ts'
 import type { Panel } from './judges/panel.ts'
 import { Violation } from './judges/violation.ts'
 import type { Nemesis } from './nemesis.ts'
 import type { Network } from './network.ts'
-import { type NodeSurroundings, type Outcome, type SimNode, SLOWEST_WRITE_US } from './node.ts'
+import { type Outcome, SLOWEST_WRITE_US } from './node.ts'
 import type { SwarmProfile } from './swarm.ts'
 import type { Workload } from './workload.ts'
 import { EventKind, type World } from './world.ts'
@@ -22,11 +23,14 @@ export interface LivenessComponents {
   readonly world: World
   readonly network: Network
   readonly panel: Panel
-  readonly nodes: readonly SimNode[]
+  readonly nodes: readonly SimActor[]
   readonly profile: SwarmProfile
-  readonly around: NodeSurroundings
+  /** What the nodes look up. */
+  readonly around: { profile: SwarmProfile }
   readonly nemesis: Nemesis
   readonly workload: Workload
+  /** Whether all that happens beside the group, such as the return of a node under a new name, is over. @default it is */
+  readonly settled?: () => boolean
 }
 
 export class LivenessPhase {
@@ -62,21 +66,24 @@ export class LivenessPhase {
   inspect(): void {
     const { world, nodes, panel } = this.#c
     const statuses = nodes.map((node) => {
-      const status = node.status() as CoreStatus
-      panel.reports(node.view, status)
+      const status = node.status()
+      if (status !== undefined) panel.reports(node.view, status)
       return status
     })
     const leader = this.#leader(statuses)
     if (leader !== undefined && this.#committed === undefined) {
       // Who was asked and no longer leads may never learn what became of it.
       const { term } = statuses[leader] as CoreStatus
-      if (term !== this.#askedTerm) this.#propose(nodes[leader] as SimNode, term)
+      if (term !== this.#askedTerm) this.#propose(nodes[leader] as SimActor, term)
     }
     if (leader !== undefined && this.#committed !== undefined && this.#allThere(statuses, leader, this.#committed)) {
       this.over = true
       return
     }
-    const progress = statuses.reduce((sum, status) => sum + status.appliedIndex, this.#committed === undefined ? 0 : 1)
+    const progress = statuses.reduce(
+      (sum, status) => sum + (status?.appliedIndex ?? 0),
+      this.#committed === undefined ? 0 : 1
+    )
     // Terms and roles may change for ever without anything getting done: only applied entries count.
     if (progress > this.#progress) {
       this.#progress = progress
@@ -94,16 +101,16 @@ export class LivenessPhase {
     return PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + slowestUs + network.replayDelayUs
   }
 
-  #leader(statuses: readonly CoreStatus[]): number | undefined {
+  #leader(statuses: readonly (CoreStatus | undefined)[]): number | undefined {
     let found: number | undefined
     statuses.forEach((status, slot) => {
-      if (status.role !== 'leader') return
+      if (status?.role !== 'leader') return
       if (found === undefined || (statuses[found] as CoreStatus).term < status.term) found = slot
     })
     return found
   }
 
-  #propose(node: SimNode, term: Term): void {
+  #propose(node: SimActor, term: Term): void {
     this.#askedTerm = term
     this.#c.workload.write(node, [0], (outcome: Outcome) => {
       if (this.#askedTerm === term) this.#askedTerm = 0
@@ -112,33 +119,34 @@ export class LivenessPhase {
   }
 
   /** Every member of the final configuration has applied the same history, and no change is left half-way. */
-  #allThere(statuses: readonly CoreStatus[], leader: number, index: Index): boolean {
-    const { panel } = this.#c
+  #allThere(statuses: readonly (CoreStatus | undefined)[], leader: number, index: Index): boolean {
+    const { panel, settled } = this.#c
+    if (settled?.() === false) return false
     const { config, configCommitted } = statuses[leader] as CoreStatus
     if (config.outgoing.length > 0 || !configCommitted) return false
     const end = panel.committed.lastIndex
     for (const id of membersOf(config)) {
-      const slot = panel.slotOf.get(id)
-      const status = slot === undefined ? undefined : statuses[slot]
+      const status = statuses.find((one) => one?.id === id)
       if (status === undefined || status.appliedIndex < Math.max(index, end)) return false
     }
-    for (const id of membersOf(config)) {
-      const slot = panel.slotOf.get(id) as number
+    statuses.forEach((status, slot) => {
+      if (status === undefined || !membersOf(config).includes(status.id)) return
       const { log } = this.#c.nodes[slot]!.view
-      panel.promises.kept(slot, (statuses[slot] as CoreStatus).appliedIndex, (at) => log.chainAt(at))
-    }
+      panel.promises.kept(slot, status.appliedIndex, (at) => log.chainAt(at))
+    })
     return true
   }
 
-  #complaint(statuses: readonly CoreStatus[], leader: number | undefined): string {
+  #complaint(statuses: readonly (CoreStatus | undefined)[], leader: number | undefined): string {
     const who = leader === undefined ? 'nobody leads' : `n${leader} leads`
     const done =
       this.#committed === undefined ? 'no write was committed' : `a write was committed at ${this.#committed}`
-    const nodes = statuses.map(
-      (s) =>
-        `${s.id} ${s.role} term ${s.term} base ${s.baseIndex} last ${s.lastIndex}/${s.lastTerm} commit ${s.commitIndex} applied ${s.appliedIndex} ` +
-        `voters ${s.config.voters.join('+')}${s.config.outgoing.length > 0 ? ` outgoing ${s.config.outgoing.join('+')}` : ''}` +
-        `${s.config.learners.length > 0 ? ` learners ${s.config.learners.join('+')}` : ''}${s.configCommitted ? '' : ' (uncommitted)'}`
+    const nodes = statuses.map((s, slot) =>
+      s === undefined
+        ? `slot ${slot} does not run`
+        : `${s.id} ${s.role} term ${s.term} base ${s.baseIndex} last ${s.lastIndex}/${s.lastTerm} commit ${s.commitIndex} applied ${s.appliedIndex} ` +
+          `voters ${s.config.voters.join('+')}${s.config.outgoing.length > 0 ? ` outgoing ${s.config.outgoing.join('+')}` : ''}` +
+          `${s.config.learners.length > 0 ? ` learners ${s.config.learners.join('+')}` : ''}${s.configCommitted ? '' : ' (uncommitted)'}`
     )
     return `without any fault ${who}, ${done}, and nothing moved for ${PATIENCE_TIMEOUTS} election timeouts:\n  ${nodes.join('\n  ')}`
   }

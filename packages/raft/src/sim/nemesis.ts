@@ -6,10 +6,11 @@
  */
 
 import type { ClusterConfig, NodeId } from '../core/types.ts'
+import type { SimActor } from './actor.ts'
 import { type History, TraceCode } from './history.ts'
 import type { Panel } from './judges/panel.ts'
 import type { Network } from './network.ts'
-import type { ElectionStage, SimNode } from './node.ts'
+import type { ElectionStage } from './node.ts'
 import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
@@ -31,7 +32,7 @@ export interface NemesisComponents {
   readonly network: Network
   readonly history: History
   readonly panel: Panel
-  readonly nodes: readonly SimNode[]
+  readonly nodes: readonly SimActor[]
   readonly profile: SwarmProfile
 }
 
@@ -49,7 +50,7 @@ export class Nemesis {
   readonly #network: Network
   readonly #history: History
   readonly #panel: Panel
-  readonly #nodes: readonly SimNode[]
+  readonly #nodes: readonly SimActor[]
   readonly #profile: SwarmProfile
   readonly #prngs: readonly Prng[]
   readonly #strikes: Prng
@@ -102,7 +103,7 @@ export class Nemesis {
   act(fault: number, slot: number): void {
     if (this.#stopped) return
     if (fault === Fault.churnAtOnce) {
-      this.#askForChange(this.#nodes[slot] as SimNode, this.#churnAtOnce, this.#churnAtOnce.below(4) > 0)
+      this.#askForChange(this.#nodes[slot] as SimActor, this.#churnAtOnce, this.#churnAtOnce.below(4) > 0)
       return
     }
     const prng = this.#prngs[fault] as Prng
@@ -145,8 +146,8 @@ export class Nemesis {
 
   /** @param brief - the victim dies and is back at once */
   strike(slot: number, brief: boolean): void {
-    const node = this.#nodes[slot] as SimNode
-    if (this.#stopped || node.core === undefined) return
+    const node = this.#nodes[slot] as SimActor
+    if (this.#stopped || !node.up) return
     this.stats.strikes++
     if (brief) {
       this.#crash(node, this.#strikes, this.#hopUs)
@@ -164,7 +165,7 @@ export class Nemesis {
     this.#network.unblockAll()
     this.#history.note(this.#world.nowUs, TraceCode.heal, -1, 0, 0, 'for good')
     for (const node of this.#nodes) {
-      if (node.core === undefined) node.start()
+      if (!node.up) node.start()
       else if (node.paused) node.resume()
       for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, true)
     }
@@ -178,8 +179,8 @@ export class Nemesis {
     for (const node of order.slice(0, victims)) this.#crash(node, prng)
   }
 
-  #crash(node: SimNode, prng: Prng, meanDownUs = this.#profile.nemesis.downUs): void {
-    if (node.core === undefined) return
+  #crash(node: SimActor, prng: Prng, meanDownUs = this.#profile.nemesis.downUs): void {
+    if (!node.up) return
     this.stats.crashes++
     node.crash()
     for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, false)
@@ -190,18 +191,18 @@ export class Nemesis {
   /** A write of the node failed. Somebody makes room, or replaces the disk, and starts it again. */
   diskFailed(slot: number): void {
     this.stats.diskFailures++
-    this.#crash(this.#nodes[slot] as SimNode, this.#failures)
+    this.#crash(this.#nodes[slot] as SimActor, this.#failures)
   }
 
   restart(slot: number, boot: number): void {
-    const node = this.#nodes[slot] as SimNode
-    if (this.#stopped || node.core !== undefined || node.boot !== boot) return
+    const node = this.#nodes[slot] as SimActor
+    if (this.#stopped || node.up || node.boot !== boot) return
     node.start()
     for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, slot, true)
   }
 
-  #pause(node: SimNode, prng: Prng): void {
-    if (node.core === undefined || node.paused) return
+  #pause(node: SimActor, prng: Prng): void {
+    if (!node.up || node.paused) return
     this.stats.pauses++
     this.#history.note(this.#world.nowUs, TraceCode.pause, node.slot, 0, 0, undefined)
     node.pause()
@@ -210,7 +211,7 @@ export class Nemesis {
   }
 
   resume(slot: number, boot: number): void {
-    const node = this.#nodes[slot] as SimNode
+    const node = this.#nodes[slot] as SimActor
     if (!node.paused || node.boot !== boot) return
     this.#history.note(this.#world.nowUs, TraceCode.resume, slot, 0, 0, undefined)
     node.resume()
@@ -220,10 +221,10 @@ export class Nemesis {
 
   #hint(slot: number, peer: number, up: boolean): void {
     if (!this.#profile.network.hints) return
-    const node = this.#nodes[slot] as SimNode
-    if (node.core === undefined) return
+    const node = this.#nodes[slot] as SimActor
+    if (!node.up) return
     const delayUs = 1 + this.#hints.exponential(2000)
-    this.#world.schedule(delayUs, EventKind.peerHint, slot, node.boot, up ? 1 : 0, (this.#nodes[peer] as SimNode).id)
+    this.#world.schedule(delayUs, EventKind.peerHint, slot, node.boot, up ? 1 : 0, (this.#nodes[peer] as SimActor).id)
   }
 
   #block(from: number, to: number): void {
@@ -258,8 +259,8 @@ export class Nemesis {
 
   /** Others enough to make up a majority, with the node at `slot`, of the voters that it knows. */
   #smallestMajority(slot: number, others: readonly number[]): number[] {
-    const { voters } = (this.#nodes[slot] as SimNode).view.log.config(0, this.#panel.decode)
-    const known = others.filter((other) => voters.includes((this.#nodes[other] as SimNode).id))
+    const { voters } = (this.#nodes[slot] as SimActor).view.log.config(0, this.#panel.decode)
+    const known = others.filter((other) => voters.includes((this.#nodes[other] as SimActor).id))
     return known.slice(0, Math.floor(voters.length / 2))
   }
 
@@ -312,8 +313,8 @@ export class Nemesis {
   // ---- membership and leadership
 
   /** Whoever leads in the latest term, or anybody. Now and then anybody on purpose: an old leader, a follower, a removed node. */
-  #whomToAsk(prng: Prng): SimNode {
-    let found: SimNode | undefined
+  #whomToAsk(prng: Prng): SimActor {
+    let found: SimActor | undefined
     for (const node of this.#nodes) {
       const { view } = node
       if (
@@ -327,8 +328,8 @@ export class Nemesis {
   }
 
   /** @param oneVoter - a change of exactly one voter, which needs no joint configuration */
-  #askForChange(node: SimNode, prng: Prng, oneVoter: boolean): void {
-    if (node.core === undefined) return
+  #askForChange(node: SimActor, prng: Prng, oneVoter: boolean): void {
+    if (!node.up) return
     const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng, oneVoter)
     this.stats.changes++
     this.#history.note(this.#world.nowUs, TraceCode.change, node.slot, 0, 0, JSON.stringify(target))
@@ -367,7 +368,7 @@ export class Nemesis {
 
   #transfer(prng: Prng): void {
     const node = this.#whomToAsk(prng)
-    if (node.core === undefined) return
+    if (!node.up) return
     this.stats.transfers++
     const to = prng.below(2) === 0 ? undefined : prng.pick(this.#nodes).id
     this.#history.note(this.#world.nowUs, TraceCode.transfer, node.slot, 0, 0, to)

@@ -21,6 +21,7 @@ import type {
   RefusalReason,
   Term
 } from '../core/types.ts'
+import type { SimActor } from './actor.ts'
 import { SimApplier } from './applier.ts'
 import { type Disk, type PersistEffect, type SnapshotImage, type StateImage, stateOf } from './disk.ts'
 import { type History, messageDigest, TraceCode } from './history.ts'
@@ -74,7 +75,7 @@ export const SLOWEST_WRITE_US = 3_000_000
 /** Reports taken from a node: one in so many steps. */
 const REPORT_EVERY_STEPS = 64
 
-export class SimNode {
+export class SimNode implements SimActor {
   readonly slot: number
   readonly id: NodeId
   readonly disk: Disk
@@ -116,6 +117,10 @@ export class SimNode {
     this.applier = new SimApplier(this, prng.fork('applier'), around)
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
+  }
+
+  get up(): boolean {
+    return this.core !== undefined
   }
 
   /** Starts, from what is on disk. */

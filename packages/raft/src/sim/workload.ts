@@ -3,10 +3,11 @@
  * retry nothing, so that every outcome can be judged by itself. A write goes to one of a few registers, a read asks for one. Called by `simulate.ts`; judged by `ClientPromises` and `Linearizability`.
  */
 
+import type { SimActor } from './actor.ts'
 import { registerOf } from './applier.ts'
 import { type History, TraceCode } from './history.ts'
 import { type Linearizability, type Operation, REGISTERS } from './judges/linearizable.ts'
-import type { Outcome, SimNode } from './node.ts'
+import type { Outcome } from './node.ts'
 import type { Prng } from './prng.ts'
 import type { WorkloadProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
@@ -35,7 +36,7 @@ export class Workload {
   }
   readonly #world: World
   readonly #history: History
-  readonly #nodes: readonly SimNode[]
+  readonly #nodes: readonly SimActor[]
   readonly #profile: WorkloadProfile
   readonly #writes: Prng
   readonly #reads: Prng
@@ -49,7 +50,7 @@ export class Workload {
   constructor(
     world: World,
     history: History,
-    nodes: readonly SimNode[],
+    nodes: readonly SimActor[],
     registers: Linearizability,
     profile: WorkloadProfile,
     prng: Prng
@@ -90,7 +91,7 @@ export class Workload {
   }
 
   /** Commands that exist once, each with this many bytes beyond its serial number, as one proposal. */
-  write(node: SimNode, extraBytes: readonly number[], settle: (outcome: Outcome) => void): void {
+  write(node: SimActor, extraBytes: readonly number[], settle: (outcome: Outcome) => void): void {
     const calls: Operation[] = []
     const payloads: Uint8Array[] = []
     for (const extra of extraBytes) {
@@ -116,8 +117,8 @@ export class Workload {
     if (mean > 0) this.#world.schedule(1 + prng.exponential(mean), EventKind.workload, -1, job, 0, undefined)
   }
 
-  #whom(prng: Prng): SimNode {
-    return (prng.below(6) === 0 ? prng.pick(this.#nodes) : this.#nodes[this.#believed]) as SimNode
+  #whom(prng: Prng): SimActor {
+    return (prng.below(6) === 0 ? prng.pick(this.#nodes) : this.#nodes[this.#believed]) as SimActor
   }
 
   #propose(): void {

@@ -24,8 +24,8 @@ import type { DecodeConfig, NodeView } from './view.ts'
 import { Violation } from './violation.ts'
 
 export class Panel {
-  readonly views: readonly NodeView[]
-  readonly slotOf: ReadonlyMap<NodeId, number>
+  readonly views: NodeView[]
+  readonly slotOf: Map<NodeId, number>
   readonly decode: DecodeConfig
   readonly elections = new ElectionSafety()
   readonly votes = new SingleVote()
@@ -46,11 +46,12 @@ export class Panel {
   readonly #consequencesOnly: boolean
 
   constructor(
-    views: readonly NodeView[],
+    views: NodeView[],
     decode: DecodeConfig,
     checksum: Checksum,
     electionTimeoutMs: number,
-    consequencesOnly: boolean
+    consequencesOnly: boolean,
+    watchesTime = !consequencesOnly
   ) {
     this.#consequencesOnly = consequencesOnly
     this.views = views
@@ -62,8 +63,14 @@ export class Panel {
     this.promises = new ClientPromises(this.committed)
     this.barrier = new MembershipBarrier(decode)
     this.matches = new MatchIndex(views, this.slotOf)
-    this.confirmations = consequencesOnly ? undefined : new ReadConfirmation()
-    this.conduct = consequencesOnly ? undefined : new ElectionConduct(decode, electionTimeoutMs)
+    this.confirmations = watchesTime ? new ReadConfirmation() : undefined
+    this.conduct = watchesTime ? new ElectionConduct(decode, electionTimeoutMs) : undefined
+  }
+
+  /** A node that was not there at the beginning: a machine that lost its data comes back under a new name. */
+  admits(view: NodeView): void {
+    this.views.push(view)
+    this.slotOf.set(view.id, view.slot)
   }
 
   started(view: NodeView, nowMs: number): void {
