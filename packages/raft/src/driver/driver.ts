@@ -21,6 +21,7 @@ import type { Message } from '../core/messages.ts'
 import { defaultCoreOptions } from '../core/options.ts'
 import { createRaftCore } from '../core/raft.ts'
 import type {
+  CoreInit,
   CoreOptions,
   CoreStatus,
   Effect,
@@ -71,10 +72,19 @@ const READ_PATIENCE_TIMEOUTS = 10
  * @throws {RaftStartError} when log, snapshots and state do not fit together; storage and transport are closed then
  * @throws {RangeError} when an option is out of its range
  */
-export async function openRaft<Result>(components: RaftComponents<Result>, init: RaftInit): Promise<Raft<Result>> {
+export function openRaft<Result>(components: RaftComponents<Result>, init: RaftInit): Promise<Raft<Result>> {
+  return openRaftAround(createRaftCore, components, init)
+}
+
+/** As `openRaft`, with a core that is made otherwise: the simulator looks on at what goes in and out. */
+export async function openRaftAround<Result>(
+  createCore: (init: CoreInit) => RaftCore,
+  components: RaftComponents<Result>,
+  init: RaftInit
+): Promise<Raft<Result>> {
   try {
     const start = await prepareStart(components, init)
-    const node = new Driver(components, init, start)
+    const node = new Driver(createCore, components, init, start)
     await node.start()
     return node
   } catch (error) {
@@ -108,13 +118,18 @@ class Driver<Result> implements Raft<Result> {
   #stopped: string | undefined
   #closing: Promise<void> | undefined
 
-  constructor(components: RaftComponents<Result>, init: RaftInit, start: StartingPoint) {
+  constructor(
+    createCore: (init: CoreInit) => RaftCore,
+    components: RaftComponents<Result>,
+    init: RaftInit,
+    start: StartingPoint
+  ) {
     this.id = init.id
     this.#components = components
     this.#options = { ...defaultCoreOptions, ...init.options }
     this.#clock = components.clock ?? systemClock
     const { storage, snapshots, transport, stateMachine, logger } = components
-    this.#core = createRaftCore({
+    this.#core = createCore({
       ...start,
       id: init.id,
       options: this.#options,

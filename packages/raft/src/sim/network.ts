@@ -17,7 +17,7 @@ export interface NetworkStats {
   duplicated: number
 }
 
-export class Network {
+export class Network<Payload = Message> {
   readonly stats: NetworkStats = { sent: 0, dropped: 0, duplicated: 0 }
   readonly #world: World
   readonly #prng: Prng
@@ -45,7 +45,7 @@ export class Network {
     this.#profile = profile
   }
 
-  send(from: number, to: number, message: Message): void {
+  send(from: number, to: number, message: Payload): void {
     const link = from * this.#size + to
     const profile = this.#profile
     const prng = this.#prng

@@ -281,6 +281,8 @@ class Simulation {
       case EventKind.inspect:
         this.#liveness.inspect()
         break
+      case EventKind.call:
+        break
     }
   }
 }

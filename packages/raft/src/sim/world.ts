@@ -21,7 +21,9 @@ export const EventKind = {
   peerHint: 12,
   inspect: 13,
   heal: 14,
-  strike: 15
+  strike: 15,
+  /** The payload is a function to call. */
+  call: 16
 } as const
 export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
@@ -84,6 +86,30 @@ export class World {
       const goOn = dispatch(next)
       next.payload = undefined
       this.#free.push(next)
+      if (!goOn) return
+    }
+  }
+
+  /** As `run`, and lets everything that an event has set off among promises come to rest before the next. */
+  async runSettled(
+    untilUs: number,
+    dispatch: (event: SimEvent) => boolean,
+    settled: () => Promise<void>
+  ): Promise<void> {
+    const heap = this.#heap
+    for (;;) {
+      const next = heap[0]
+      if (next === undefined || next.time > untilUs) {
+        this.nowUs = untilUs
+        return
+      }
+      this.#removeTop()
+      this.nowUs = next.time
+      this.events++
+      const goOn = dispatch(next)
+      next.payload = undefined
+      this.#free.push(next)
+      await settled()
       if (!goOn) return
     }
   }

@@ -61,6 +61,8 @@ export interface SegmentLogInit {
   readonly clock?: Pick<Clock, 'after'>
   /** @default the real one */
   readonly fileSystem?: FileSystem
+  /** Draws the nonce of each segment, unsigned 32 bit. @default a generator that nobody can foresee */
+  readonly nonce?: () => number
 }
 
 interface Segment {
@@ -119,6 +121,7 @@ class SegmentLog implements LogStorage {
   readonly #markDelayMs: number
   readonly #clock: Pick<Clock, 'after'>
   readonly #fileSystem: FileSystem
+  readonly #nonce: () => number
 
   /** `faulty`: loaded, with faults. `failed` and `closed` are final. */
   #state: 'new' | 'open' | 'faulty' | 'failed' | 'closed' = 'new'
@@ -154,6 +157,7 @@ class SegmentLog implements LogStorage {
     this.#markDelayMs = init.markDelayMs ?? DEFAULT_MARK_DELAY_MS
     this.#clock = init.clock ?? systemTimers
     this.#fileSystem = init.fileSystem ?? nodeFileSystem
+    this.#nonce = init.nonce ?? (() => randomInt(0x1_0000_0000))
   }
 
   async load(): Promise<LoadedLog> {
@@ -285,7 +289,7 @@ class SegmentLog implements LogStorage {
         previousIndex: this.#lastIndex,
         previousTerm: this.#last.term,
         previousChain: this.#last.chain,
-        nonce: randomInt(0x1_0000_0000),
+        nonce: this.#nonce(),
         previousSeq: this.#seq,
         previousBytes: previous?.bytes ?? 0
       },

@@ -25,6 +25,8 @@ export interface SnapshotStoreInit {
   readonly folder: string
   /** @default the real one */
   readonly fileSystem?: FileSystem
+  /** Draws the name of each snapshot that is made here: letters, digits and `-`. @default 16 random hexadecimal digits */
+  readonly newId?: () => string
 }
 
 /**
@@ -65,12 +67,14 @@ const byAge = (a: { index: number; term: number }, b: { index: number; term: num
 class SnapshotFiles implements SnapshotStore {
   readonly #folder: string
   readonly #fileSystem: FileSystem
+  readonly #newId: () => string
   /** Names that a writer of this process is at work on. */
   readonly #inUse = new Set<string>()
 
   constructor(init: SnapshotStoreInit) {
     this.#folder = `${init.folder}/snapshots`
     this.#fileSystem = init.fileSystem ?? nodeFileSystem
+    this.#newId = init.newId ?? (() => randomBytes(8).toString('hex'))
   }
 
   async latest(): Promise<SnapshotManifest | undefined> {
@@ -78,7 +82,7 @@ class SnapshotFiles implements SnapshotStore {
   }
 
   async create(base: LogBase): Promise<SnapshotWriter> {
-    const id = randomBytes(8).toString('hex')
+    const id = this.#newId()
     const place = await this.#place(nameOf(base, id), '.new')
     try {
       await this.#fileSystem.makeFolder(place.temporary)
