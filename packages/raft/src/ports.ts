@@ -4,7 +4,7 @@
  */
 
 import type { Message } from './core/messages.ts'
-import type { CoreOptions, Entry, HardState, Index, LogBase, NodeId } from './core/types.ts'
+import type { ClusterConfig, CoreOptions, Entry, HardState, Index, LogBase, NodeId, Term } from './core/types.ts'
 
 /** Time, from outside, so that the simulator can own it. */
 export interface Clock {
@@ -24,6 +24,28 @@ export interface LogFault {
   readonly detail: string
 }
 
+/** An entry of a log, told by its index and the chain over all up to it. */
+export interface LogPlace {
+  readonly index: Index
+  readonly chain: number
+}
+
+/** An entry, and the chain that its checksum was seeded with: that of the entry before it. */
+export interface LinkedEntry {
+  readonly entry: Entry
+  readonly previousChain: number
+}
+
+/** What a damaged log still proves. */
+export interface LogRemains {
+  /** The entry with that chain, if it is sound; also one that the log cut off again. */
+  find(index: Index, chain: number): LinkedEntry | undefined
+  /** Where the log ended; undefined if that is not certain, as damage may have taken the last of it. */
+  readonly end: LogPlace | undefined
+  /** Configurations that were read, to know whom to ask; proven by nothing. */
+  readonly configs: readonly ClusterConfig[]
+}
+
 export interface LoadedLog {
   readonly hardState: HardState
   readonly base: LogBase
@@ -31,6 +53,18 @@ export interface LoadedLog {
   readonly entries: readonly Entry[]
   /** Not empty: the log is damaged, and `entries` ends before the first fault. */
   readonly faults: readonly LogFault[]
+  /** With faults, where the storage can tell. */
+  readonly remains?: LogRemains
+  /** `base` is lost as well, and stands for nothing. */
+  readonly baseLost?: boolean
+}
+
+/** A log to put in the place of another. */
+export interface LogContent {
+  readonly hardState: HardState
+  readonly base: LogBase
+  /** From `base.index + 1`, without a hole. */
+  readonly entries: readonly Entry[]
 }
 
 export interface PersistBatch {
@@ -51,6 +85,11 @@ export interface LogStorage {
   compact(base: LogBase): Promise<void>
   /** Replaces the whole log by an empty one that begins after `base`; the hard state stays. Resolves once durable. */
   reset(base: LogBase): Promise<void>
+  /**
+   * Puts `content` in the place of a log that was loaded with faults. A crash leaves the old log, as it was, or the new one. Resolves
+   * once durable; `load` a new instance after it. Without this method a damaged log is not repaired.
+   */
+  replace?(content: LogContent): Promise<void>
   close(): Promise<void>
 }
 
@@ -107,16 +146,50 @@ export interface Transport {
   /** A snapshot's description at the node that offered it. */
   fetchManifest(from: NodeId, base: LogBase, signal: AbortSignal): Promise<SnapshotManifest>
   fetchChunk(from: NodeId, snapshotId: string, chunk: number, signal: AbortSignal): Promise<Uint8Array>
+  /** The three calls by which a damaged node is repaired; a transport without them leaves it as it is. */
+  fetchLogReport?(from: NodeId, signal: AbortSignal): Promise<LogReport>
+  fetchEntries?(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer>
+  /** Where a snapshot stands that can be fetched from there; made if there is none at or past the log's base. */
+  fetchOffer?(from: NodeId, signal: AbortSignal): Promise<LogBase>
   stop(): Promise<void>
+}
+
+/** How the log of a node stands, for one that lost parts of its own. */
+export interface LogReport {
+  readonly term: Term
+  /** It leads in `term`, as far as it knows. */
+  readonly leads: boolean
+  /** Undefined from a node that is in repair itself and lost it. */
+  readonly base: LogBase | undefined
+  /** The last entry; undefined from a node that is in repair. */
+  readonly last: LogPlace | undefined
+}
+
+/** Asks for entries of a log that has `chain` at `to`: from that one down to `from`, or as many of them as one answer holds. */
+export interface EntriesRequest {
+  readonly from: Index
+  readonly to: Index
+  readonly chain: number
+}
+
+/** Entries up to the one asked for, without a hole; none from a node that does not have it. */
+export interface EntriesAnswer {
+  /** Chain of the entry before the first. */
+  readonly previousChain: number
+  readonly entries: readonly Entry[]
 }
 
 export interface TransportHandler {
   onMessage(from: NodeId, message: Message): void
-  onPeerUp(peer: NodeId): void
+  /** @param about - what the peer said of itself in its hello; without it its feature level is not known, which holds up a raise (T59) */
+  onPeerUp(peer: NodeId, about?: { readonly featureLevel: number }): void
   onPeerDown(peer: NodeId): void
   /** Serve the bulk protocol. */
   onFetchManifest(from: NodeId, base: LogBase): Promise<SnapshotManifest>
   onFetchChunk(from: NodeId, snapshotId: string, chunk: number): Promise<Uint8Array>
+  onFetchLogReport?(from: NodeId): Promise<LogReport>
+  onFetchEntries?(from: NodeId, request: EntriesRequest): Promise<EntriesAnswer>
+  onFetchOffer?(from: NodeId): Promise<LogBase>
 }
 
 /** A consistent view of the state at one index, while later entries are applied. */
@@ -137,6 +210,12 @@ export interface Command {
 export interface StateMachine<Result> {
   /** The index the state stands at, known after it is opened; entries at and below it are not applied again (T43). */
   appliedIndex(): Index
+  /**
+   * A number that says all that was ever applied to this state, as it stands: equal on all nodes whose states stand at one index, and
+   * kept in the same atomic write as that index, and in snapshots. A CRC, chained over what each command did, with its index, will do.
+   * Nodes compare theirs (T43, T45). Unsigned 32 bit; undefined while the state has none. Left out: nothing is compared.
+   */
+  digest?(): number | undefined
   /**
    * Applies commands in order and answers one result each. The state must take `throughIndex` (at or past the last command:
    * entries without a command count too) in the same atomic write. Must be deterministic and must not throw for a bad command: that is a result.

@@ -1,7 +1,10 @@
 /**
- * Where the log begins: `base.json`, replaced atomically. Its rename is the one instant at which a compaction or a reset
- * happens: segments numbered below `firstSegment` are no part of the log, whether or not their files are gone already (T42).
- * Read and written by `segment-log.ts`, read by `log-reader.ts`.
+ * Where the log begins: `base.json`, replaced atomically. Its rename is the one instant at which a compaction, a reset or a repair
+ * happens: segments numbered below `firstSegment` are no part of the log, whether or not their files are gone already (T42); nor
+ * are those from `before` on, which a repair is still writing.
+ *
+ * Without it no segment can be placed, so that it has a copy, written after it. The higher revision counts; if the two differ, what the
+ * newer says was not acknowledged yet, and nothing that the older needs is gone. Read and written by `segment-log.ts`, read by `log-reader.ts`.
  */
 
 import { MAX_MEMBERS, MAX_NAME_LENGTH } from '../core/members.ts'
@@ -11,6 +14,7 @@ import { LogUnusableError } from './errors.ts'
 import { type FileSystem, writeFileAtomically } from './file-system.ts'
 
 export const BASE_FILE = 'base.json'
+export const BASE_COPY_FILE = 'base-copy.json'
 const VERSION = 1
 
 export interface StoredBase {
@@ -19,6 +23,15 @@ export interface StoredBase {
   readonly firstSegment: number
   /** The number of the last frame before that segment. */
   readonly seq: number
+  /** Segments from this number on are no part of the log yet. */
+  readonly before?: number
+}
+
+export interface ReadBase extends StoredBase {
+  /** 1, 2, 3, … with each change. */
+  readonly revision: number
+  /** Both files hold it. */
+  readonly hasCopy: boolean
 }
 
 /** What holds when there is no file yet. */
@@ -28,26 +41,47 @@ export const EMPTY_BASE: StoredBase = {
   seq: 0
 }
 
-export function writeBase(fileSystem: FileSystem, folder: string, seed: number, stored: StoredBase): Promise<void> {
-  const { base, firstSegment, seq } = stored
-  return writeFileAtomically(
-    fileSystem,
-    folder,
-    BASE_FILE,
-    encodeCheckedJson({ version: VERSION, context: seed, base, firstSegment, seq })
-  )
+/** Resolves once both files hold `stored`; it counts from the first on. */
+export async function writeBase(
+  fileSystem: FileSystem,
+  folder: string,
+  seed: number,
+  stored: StoredBase,
+  revision: number
+): Promise<void> {
+  const { base, firstSegment, seq, before } = stored
+  const bytes = encodeCheckedJson({ version: VERSION, context: seed, revision, base, firstSegment, seq, before })
+  for (const name of [BASE_FILE, BASE_COPY_FILE]) await writeFileAtomically(fileSystem, folder, name, bytes)
 }
 
 /**
  * @returns undefined if there is no file
- * @throws {LogUnusableError} when it is damaged, of a newer version, or of another node
+ * @throws {LogUnusableError} when both copies are damaged or of another node, or one is of a newer version
  */
-export async function readBase(fileSystem: FileSystem, folder: string, seed: number): Promise<StoredBase | undefined> {
-  const path = `${folder}/${BASE_FILE}`
-  const bytes = await fileSystem.readFile(path)
-  if (bytes === undefined) return undefined
-  const content = decodeCheckedJson(bytes)
-  if (!isRecord(content)) throw new LogUnusableError('base-damaged', path, 'its checksum is wrong')
+export async function readBase(fileSystem: FileSystem, folder: string, seed: number): Promise<ReadBase | undefined> {
+  const copies: ReadBase[] = []
+  const faults: LogUnusableError[] = []
+  for (const name of [BASE_FILE, BASE_COPY_FILE]) {
+    const path = `${folder}/${name}`
+    const bytes = await fileSystem.readFile(path)
+    if (bytes === undefined) continue
+    const read = parseBase(decodeCheckedJson(bytes), seed, path)
+    if (read instanceof LogUnusableError) faults.push(read)
+    else copies.push(read)
+  }
+  const [first, second] = copies
+  if (first === undefined) {
+    if (faults.length > 0) throw faults[0]!
+    return undefined
+  }
+  if (second === undefined) return first
+  if (second.revision === first.revision) return { ...first, hasCopy: true }
+  return second.revision > first.revision ? second : first
+}
+
+/** @throws {LogUnusableError} when it is of a newer version, which is sound and must not be touched */
+function parseBase(content: unknown, seed: number, path: string): ReadBase | LogUnusableError {
+  if (!isRecord(content)) return new LogUnusableError('base-damaged', path, 'its checksum is wrong')
   if (content.version !== VERSION) {
     throw new LogUnusableError(
       'unsupported-version',
@@ -55,12 +89,13 @@ export async function readBase(fileSystem: FileSystem, folder: string, seed: num
       `it has version ${String(content.version)}, and ${VERSION} is the newest known`
     )
   }
-  if (content.context !== seed) throw new LogUnusableError('base-damaged', path, 'it belongs to another node')
-  const { base, firstSegment, seq } = content
-  if (!isLogBase(base) || !isCount(firstSegment) || !isCount(seq)) {
-    throw new LogUnusableError('base-damaged', path, 'a field is missing or of the wrong type')
+  if (content.context !== seed) return new LogUnusableError('base-damaged', path, 'it belongs to another node')
+  // A file of before there were copies has no revision.
+  const { base, firstSegment, seq, before, revision = 0 } = content
+  if (!isLogBase(base) || !isCount(firstSegment) || !isCount(seq) || !isCount(revision)) {
+    return new LogUnusableError('base-damaged', path, 'a field is missing or of the wrong type')
   }
-  return { base, firstSegment, seq }
+  return { base, firstSegment, seq, revision, hasCopy: false, ...(isCount(before) ? { before } : {}) }
 }
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>

@@ -26,15 +26,21 @@ const CRC_AT = 8
 const COVERED_FROM = 12
 const VOTE_AT = 64
 const NO_VOTE = 0xffff_ffff
+const FLAG_CLOSED = 1
+const FLAG_CHAIN_KNOWN = 2
 
 /** Says of the log: the frame numbered `seq` was durable, and after it the log ended at `lastIndex`. `frame` is that frame's CRC. */
 export interface DurableMark {
   readonly seq: number
   readonly lastIndex: number
   readonly frame: number
+  /** Chain of the entry at `lastIndex`; undefined where the log did not know it, after a truncation alone. */
+  readonly chain: number | undefined
+  /** The log was closed after that frame: nothing followed it. */
+  readonly closed: boolean
 }
 
-export const NO_MARK: DurableMark = { seq: 0, lastIndex: 0, frame: 0 }
+export const NO_MARK: DurableMark = { seq: 0, lastIndex: 0, frame: 0, chain: undefined, closed: false }
 
 /** What one slot holds. */
 export interface SlotContent {
@@ -62,6 +68,12 @@ function encodeSlot(content: SlotContent, seed: number): Uint8Array {
   writeU64(slot, 32, content.mark.seq)
   writeU64(slot, 40, content.mark.lastIndex)
   writeU32(slot, 48, content.mark.frame)
+  writeU32(slot, 56, content.mark.chain ?? 0)
+  writeU32(
+    slot,
+    60,
+    (content.mark.closed ? FLAG_CLOSED : 0) | (content.mark.chain === undefined ? 0 : FLAG_CHAIN_KNOWN)
+  )
   const { votedFor } = content.hardState
   if (votedFor === undefined) {
     writeU32(slot, 52, NO_VOTE)
@@ -91,10 +103,17 @@ function decodeSlot(slot: Uint8Array, seed: number, file: string): SlotContent |
   if (voteBytes !== NO_VOTE && voteBytes > MAX_VOTE_BYTES) return undefined
   const votedFor =
     voteBytes === NO_VOTE ? undefined : Buffer.from(slot.subarray(VOTE_AT, VOTE_AT + voteBytes)).toString()
+  const flags = readU32(slot, 60)
   return {
     version: readU64(slot, 16),
     hardState: { term: readU64(slot, 24), votedFor },
-    mark: { seq: readU64(slot, 32), lastIndex: readU64(slot, 40), frame: readU32(slot, 48) }
+    mark: {
+      seq: readU64(slot, 32),
+      lastIndex: readU64(slot, 40),
+      frame: readU32(slot, 48),
+      chain: (flags & FLAG_CHAIN_KNOWN) === 0 ? undefined : readU32(slot, 56),
+      closed: (flags & FLAG_CLOSED) !== 0
+    }
   }
 }
 

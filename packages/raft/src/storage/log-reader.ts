@@ -4,28 +4,31 @@
  *
  * A part that cannot be read was either never acknowledged (the tail of the last commit, cut short by a crash: dropped) or
  * it was, and has rotted (a fault, T54). It was acknowledged, hence rotten, if anything written later is there: a
- * later commit in the same segment, a later segment, or a mark in the hard state that counts it. `segment-log.ts` says what
- * remains in doubt. Every other contradiction is a fault as well: a segment missing or of the wrong length, entries that do
+ * later commit in the same segment, a later segment, or a mark in the hard state that counts it; and it is rotten if all of its
+ * sectors are there. `segment-log.ts` says what remains in doubt. Every other contradiction is a fault as well: a segment missing or of the wrong length, entries that do
  * not follow from the base, a log that ends before the mark.
  */
 
 import type { StoredGroup } from '../api.ts'
 import { decodeConfig } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'
-import { type Entry, EntryKind, type Index } from '../core/types.ts'
-import type { LogFault } from '../ports.ts'
-import { BASE_FILE, EMPTY_BASE, readBase, type StoredBase } from './base-file.ts'
+import { type Entry, EntryKind, type Index, type LogBase } from '../core/types.ts'
+import type { LogFault, LogRemains } from '../ports.ts'
+import { BASE_FILE, EMPTY_BASE, type ReadBase, readBase, type StoredBase } from './base-file.ts'
 import { checksum } from './checksum.ts'
 import { HardStateLostError, LogUnusableError } from './errors.ts'
 import { type FileSystem, nodeFileSystem } from './file-system.ts'
-import { HARD_STATE_FILE, NO_MARK, readHardState, type StoredHardState } from './hard-state.ts'
+import { type DurableMark, HARD_STATE_FILE, NO_MARK, readHardState, type StoredHardState } from './hard-state.ts'
+import { salvage } from './salvage.ts'
 import {
   decodeSegmentHeader,
   type FrameDamage,
   frameCutOf,
+  frameEndOf,
   frameSeedOf,
   hasLaterFrame,
   lastIndexOf,
+  mayBeTorn,
   type Replay,
   replayFrame,
   SEGMENT_HEADER_BYTES,
@@ -53,8 +56,8 @@ export interface ReadSegment {
 export interface StoredLog {
   readonly hardState: StoredHardState | undefined
   readonly base: StoredBase
-  /** Whether a base stands on disk, or the one of an empty log was assumed. */
-  readonly hasBase: boolean
+  /** As it stands on disk; undefined where that of an empty log was assumed. */
+  readonly foundBase: ReadBase | undefined
   readonly segments: readonly ReadSegment[]
   /** From `base.base.index + 1`. */
   readonly entries: readonly Entry[]
@@ -65,6 +68,8 @@ export interface StoredLog {
   /** Files that are no part of the log any more: replaced or compacted segments, temporary files, a segment whose creation was cut short. */
   readonly leftovers: readonly string[]
   readonly faults: readonly LogFault[]
+  /** With faults. */
+  readonly remains: LogRemains | undefined
 }
 
 /** @param context - distinguishes this node's files from all others': a misdirected or foreign file fails its checksums (T58) */
@@ -79,11 +84,7 @@ export async function readLog(fileSystem: FileSystem, folder: string, seed: numb
   const names = (await fileSystem.list(folder)) ?? []
   const hardState = await readHardState(fileSystem, folder, seed)
   const foundBase = await readBase(fileSystem, folder, seed)
-  const found = names.flatMap((name) => {
-    const number = segmentNumber(name)
-    return number === undefined ? [] : [{ name, number }]
-  })
-  found.sort((a, b) => a.number - b.number)
+  const found = segmentsAmong(names)
   const mark = hardState?.content.mark ?? NO_MARK
   if (hardState === undefined && (foundBase !== undefined || found.length > 0)) {
     throw new HardStateLostError(`${folder}/${HARD_STATE_FILE}`, 'the file is missing beside a log')
@@ -92,7 +93,8 @@ export async function readLog(fileSystem: FileSystem, folder: string, seed: numb
     throw new LogUnusableError('base-damaged', folder, 'the file that says where the log begins is missing')
   }
   const base = foundBase ?? EMPTY_BASE
-  const live = found.filter(({ number }) => number >= base.firstSegment)
+  const { before = Number.POSITIVE_INFINITY } = base
+  const live = found.filter(({ number }) => number >= base.firstSegment && number < before)
   const scan = new LogScan(fileSystem, folder, seed, base, mark)
   for (const [n, { name, number }] of live.entries()) {
     if (!(await scan.read(name, number, n === live.length - 1))) break
@@ -101,19 +103,56 @@ export async function readLog(fileSystem: FileSystem, folder: string, seed: numb
   return {
     hardState,
     base,
-    hasBase: foundBase !== undefined,
+    foundBase,
     segments: scan.segments,
     entries: scan.entries(),
     seq: scan.seq,
     frame: scan.frame,
     lastNumber: found.at(-1)?.number ?? 0,
     leftovers: [
-      ...found.filter(({ number }) => number < base.firstSegment).map(({ name }) => name),
+      ...found.filter((segment) => !live.includes(segment)).map(({ name }) => name),
       ...scan.unborn,
       ...names.filter((name) => name.endsWith('.tmp'))
     ],
-    faults: scan.faults
+    faults: scan.faults,
+    remains: scan.faults.length === 0 ? undefined : await readRemains(fileSystem, folder, seed, live, base.base, mark)
   }
+}
+
+/** What a log without a base is: nothing but pieces. */
+export async function readPieces(
+  fileSystem: FileSystem,
+  folder: string,
+  seed: number
+): Promise<{ hardState: StoredHardState; remains: LogRemains; lastNumber: number }> {
+  const hardState = await readHardState(fileSystem, folder, seed)
+  if (hardState === undefined)
+    throw new HardStateLostError(`${folder}/${HARD_STATE_FILE}`, 'the file is missing beside a log')
+  const found = segmentsAmong((await fileSystem.list(folder)) ?? [])
+  const remains = await readRemains(fileSystem, folder, seed, found, undefined, hardState.content.mark)
+  return { hardState, remains, lastNumber: found.at(-1)?.number ?? 0 }
+}
+
+async function readRemains(
+  fileSystem: FileSystem,
+  folder: string,
+  seed: number,
+  live: readonly { readonly name: string }[],
+  base: LogBase | undefined,
+  mark: DurableMark
+): Promise<LogRemains> {
+  const segments: Uint8Array[] = []
+  for (const { name } of live) segments.push((await fileSystem.readFile(`${folder}/${name}`)) ?? new Uint8Array(0))
+  return salvage({ segments, seed, base, mark })
+}
+
+/** In the order of their numbers. */
+function segmentsAmong(names: readonly string[]): { name: string; number: number }[] {
+  const found = names.flatMap((name) => {
+    const number = segmentNumber(name)
+    return number === undefined ? [] : [{ name, number }]
+  })
+  return found.sort((a, b) => a.number - b.number)
 }
 
 /** Reads the segments one after the other, up to the first fault. */
@@ -183,7 +222,7 @@ class LogScan {
       throw new LogUnusableError('unsupported-version', `${this.#folder}/${name}`, 'a newer version wrote it')
     if (header === undefined) {
       // A segment is made together with its first commit: as long as that is not durable, the header need not be either.
-      if (isLast && this.#mark.seq <= this.seq && !this.#mayHaveFrames(bytes)) {
+      if (isLast && this.#mark.seq <= this.seq && mayBeTorn(bytes, 0, SEGMENT_HEADER_BYTES) && !mayHaveFrames(bytes)) {
         this.unborn.push(name)
         return false
       }
@@ -201,13 +240,6 @@ class LogScan {
       frame: 0
     }
     return this.#frames(name, bytes, header, isLast)
-  }
-
-  /** Whether damage to the header alone, and not a creation cut short, explains a file: it goes on as frames do. */
-  #mayHaveFrames(bytes: Uint8Array): boolean {
-    // The seed of the frames is lost with the header, so that only what every frame begins with can be looked for. A commit
-    // that was being written with the header looks the same; the doubt is settled by what follows it.
-    return countFrameMagics(bytes) > 1
   }
 
   #contradiction(header: SegmentHeader, number: number): string | undefined {
@@ -251,7 +283,10 @@ class LogScan {
       const next = replayFrame(bytes, at, frameSeed, replay)
       if (typeof next !== 'number') {
         const wasDurable =
-          !isLast || this.#mark.seq > replay.seq || hasLaterFrame(bytes, at + 1, frameSeed, replay.seq + 1)
+          !isLast ||
+          this.#mark.seq > replay.seq ||
+          hasLaterFrame(bytes, at + 1, frameSeed, replay.seq + 1) ||
+          !mayBeTorn(bytes, at, frameEndOf(bytes, at, frameSeed))
         if (wasDurable) sound = this.#fault(name, at, next)
         break
       }
@@ -307,6 +342,13 @@ class LogScan {
     replay.entries.length = 0
   }
 }
+
+/**
+ * Whether damage to the header alone, and not a creation cut short, explains a file: it goes on as frames do. The seed of the frames may
+ * be lost with the header, so that what every frame begins with is looked for. A commit that was being written with the header looks the
+ * same; the doubt is settled by what follows it.
+ */
+const mayHaveFrames = (bytes: Uint8Array): boolean => countFrameMagics(bytes) > 1
 
 function countFrameMagics(bytes: Uint8Array): number {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)

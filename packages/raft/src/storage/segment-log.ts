@@ -25,12 +25,12 @@
 
 import { randomInt } from 'node:crypto'
 import type { Entry, HardState, Index, LogBase, Term } from '../core/types.ts'
-import type { Clock, LoadedLog, LogStorage, PersistBatch } from '../ports.ts'
+import type { Clock, LoadedLog, LogContent, LogStorage, PersistBatch } from '../ports.ts'
 import { EMPTY_BASE, type StoredBase, writeBase } from './base-file.ts'
 import { HardStateLostError, LogUnusableError, StorageFailedError, StorageMisuseError } from './errors.ts'
 import { type FileSystem, nodeFileSystem, type WritableFile } from './file-system.ts'
-import { type DurableMark, HardStateFile, NO_MARK } from './hard-state.ts'
-import { contextSeed, readLog, type StoredLog } from './log-reader.ts'
+import { type DurableMark, HardStateFile, NO_MARK, type StoredHardState } from './hard-state.ts'
+import { contextSeed, readLog, readPieces, type StoredLog } from './log-reader.ts'
 import {
   bodyBytesOf,
   encodeFrameHeader,
@@ -40,7 +40,8 @@ import {
   gather,
   MIN_FRAME_BYTES,
   SEGMENT_HEADER_BYTES,
-  segmentName
+  segmentName,
+  segmentNumber
 } from './segment.ts'
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
@@ -138,7 +139,10 @@ class SegmentLog implements LogStorage {
   #marked: DurableMark = NO_MARK
 
   #base: StoredBase = EMPTY_BASE
-  #hasBase = false
+  /** Of what stands in the files of the base; 0 before there are any. */
+  #baseRevision = 0
+  /** The base on disk was lost, and `#base` stands for nothing. */
+  #baseLost = false
   /** Full, or of an earlier run; in order, all before `#active`. */
   #sealed: Segment[] = []
   #active: ActiveSegment | undefined
@@ -164,17 +168,38 @@ class SegmentLog implements LogStorage {
     if (this.#state === 'open' || this.#state === 'faulty') throw new StorageMisuseError('The log was loaded before')
     return this.#exclusive('load the log', async () => {
       await this.#fileSystem.makeFolder(this.#folder)
-      const stored = await readLog(this.#fileSystem, this.#folder, this.#seed)
+      const stored = await readLog(this.#fileSystem, this.#folder, this.#seed).catch((error: unknown) => {
+        if (error instanceof LogUnusableError && error.code === 'base-damaged') return error
+        throw error
+      })
+      if (stored instanceof LogUnusableError) return this.#loadPieces(stored)
       this.#take(stored)
       const sound = stored.faults.length === 0
       if (sound) await this.#settle(stored)
       this.#state = sound ? 'open' : 'faulty'
-      if (stored.hardState !== undefined) {
-        this.#hardStateFile = await HardStateFile.open(this.#fileSystem, this.#folder, this.#seed, stored.hardState)
-        await this.#writeHardState()
-      }
-      return { hardState: this.#hardState, base: stored.base.base, entries: stored.entries, faults: stored.faults }
+      if (stored.hardState !== undefined) await this.#openHardState(stored.hardState)
+      const { base, entries, faults, remains } = stored
+      const loaded = { hardState: this.#hardState, base: base.base, entries, faults }
+      return remains === undefined ? loaded : { ...loaded, remains }
     })
+  }
+
+  async #loadPieces(why: LogUnusableError): Promise<LoadedLog> {
+    const { hardState, remains, lastNumber } = await readPieces(this.#fileSystem, this.#folder, this.#seed)
+    this.#hardState = hardState.content.hardState
+    this.#marked = hardState.content.mark
+    this.#seq = this.#marked.seq
+    this.#nextNumber = lastNumber + 1
+    this.#baseLost = true
+    this.#state = 'faulty'
+    await this.#openHardState(hardState)
+    const fault = { file: why.file, offset: 0, fromIndex: 1, detail: why.message }
+    return { hardState: this.#hardState, base: EMPTY_BASE.base, entries: [], faults: [fault], remains, baseLost: true }
+  }
+
+  async #openHardState(stored: StoredHardState): Promise<void> {
+    this.#hardStateFile = await HardStateFile.open(this.#fileSystem, this.#folder, this.#seed, stored)
+    await this.#writeHardState()
   }
 
   #take(stored: StoredLog): void {
@@ -183,7 +208,7 @@ class SegmentLog implements LogStorage {
     this.#hardState = stored.hardState?.content.hardState ?? this.#hardState
     this.#marked = stored.hardState?.content.mark ?? NO_MARK
     this.#base = stored.base
-    this.#hasBase = stored.hasBase
+    this.#baseRevision = stored.foundBase?.revision ?? 0
     this.#sealed = stored.segments.map((segment) => ({
       name: segment.name,
       number: segment.number,
@@ -204,6 +229,10 @@ class SegmentLog implements LogStorage {
 
   /** Makes what was read durable, and removes what is no part of it. */
   async #settle(stored: StoredLog): Promise<void> {
+    // A repair that was cut short may have said that later segments do not count; new ones will.
+    const { before, ...base } = stored.base
+    const whole = stored.foundBase?.hasCopy !== false && before === undefined
+    if (!whole) await this.#replaceBase(base)
     for (const { name, bytes, soundBytes, unmarkedFrom } of stored.segments) {
       if (unmarkedFrom === soundBytes && soundBytes === bytes.length) continue
       const file = await this.#fileSystem.open(`${this.#folder}/${name}`, 'update', false)
@@ -230,7 +259,7 @@ class SegmentLog implements LogStorage {
     this.#checkBatch(cutAfter, entries)
     await this.#exclusive('make entries and hard state durable', async () => {
       if (this.#hardStateFile === undefined) await this.#create(hardState ?? this.#hardState)
-      if (hasFrame && !this.#hasBase) await this.#replaceBase(this.#base)
+      if (hasFrame && this.#baseRevision === 0) await this.#replaceBase(this.#base)
       // The vote is durable before the log changes; its copy may be written beside the log, as nothing is acknowledged before both are.
       const second = hardState === undefined ? undefined : await this.#beginHardState(hardState)
       await settleAll([second?.(), hasFrame ? this.#writeFrame(cutAfter, entries) : undefined])
@@ -368,7 +397,36 @@ class SegmentLog implements LogStorage {
       this.#last = base
       this.#frame = 0
       this.#state = 'open'
+      this.#baseLost = false
       await this.#remove(gone)
+    })
+  }
+
+  /**
+   * The new segments are written under numbers that the base on disk does not count yet; then the base is replaced by one that counts them,
+   * and them alone. Where the base was lost there is nothing that could count them too early.
+   */
+  async replace({ hardState, base, entries }: LogContent): Promise<void> {
+    this.#requireLoaded()
+    if (this.#state !== 'faulty') throw new StorageMisuseError('Only a log that was loaded with faults can be replaced')
+    await this.#exclusive('replace the damaged log', async () => {
+      await this.#writeHardState(hardState)
+      const firstSegment = this.#nextNumber
+      const old = (await this.#fileSystem.list(this.#folder)) ?? []
+      if (!this.#baseLost) await this.#replaceBase({ ...this.#base, before: firstSegment })
+      const seq = this.#seq
+      this.#sealed = []
+      this.#lastIndex = base.index
+      this.#last = base
+      for (const part of framesOf(entries, this.#segmentBytes)) await this.#writeFrame(this.#lastIndex, part)
+      await this.#replaceBase({ base, firstSegment, seq })
+      // The mark proves that the new log is whole, and nothing any more of the old one.
+      this.#state = 'open'
+      await this.#writeHardState()
+      for (const name of old) {
+        if ((segmentNumber(name) ?? firstSegment) < firstSegment)
+          await this.#fileSystem.remove(`${this.#folder}/${name}`)
+      }
     })
   }
 
@@ -383,7 +441,9 @@ class SegmentLog implements LogStorage {
     await this.#hardStateWrite
     if (this.#busy) throw new StorageMisuseError('The log cannot be closed while a call is under way')
     const wasOpen = this.#state === 'open'
-    if (wasOpen && this.#marked.seq < this.#seq) await this.#exclusive('mark the log', () => this.#writeHardState())
+    if (wasOpen && this.#hardStateFile !== undefined) {
+      await this.#exclusive('mark the log', () => this.#writeHardState(undefined, true))
+    }
     this.#state = 'closed'
     const { file } = this.#active ?? {}
     await settleAll([file?.close(), this.#hardStateFile?.close()])
@@ -395,20 +455,20 @@ class SegmentLog implements LogStorage {
   }
 
   async #replaceBase(stored: StoredBase): Promise<void> {
-    await writeBase(this.#fileSystem, this.#folder, this.#seed, stored)
+    await writeBase(this.#fileSystem, this.#folder, this.#seed, stored, this.#baseRevision + 1)
     this.#base = stored
-    this.#hasBase = true
+    this.#baseRevision += 1
   }
 
-  #currentMark(): DurableMark {
-    return { seq: this.#seq, lastIndex: this.#lastIndex, frame: this.#frame }
+  #currentMark(closed = false): DurableMark {
+    return { seq: this.#seq, lastIndex: this.#lastIndex, frame: this.#frame, chain: this.#last?.chain, closed }
   }
 
   /**
    * Waits its turn and writes the first slot; the answer, which has to be called, writes the second. Without `hardState` it
    * is the mark that is brought up to date.
    */
-  async #beginHardState(hardState?: HardState): Promise<() => Promise<void>> {
+  async #beginHardState(hardState?: HardState, closed = false): Promise<() => Promise<void>> {
     const before = this.#hardStateWrite
     const { promise, resolve: release } = Promise.withResolvers<void>()
     this.#hardStateWrite = promise
@@ -417,7 +477,7 @@ class SegmentLog implements LogStorage {
       if (this.#state === 'failed') throw this.#failure
       const next = hardState ?? this.#hardState
       // A faulty log keeps the mark that proves its fault.
-      const mark = this.#state === 'faulty' ? this.#marked : this.#currentMark()
+      const mark = this.#state === 'faulty' ? this.#marked : this.#currentMark(closed)
       const { second } = await this.#hardStateFile!.write(next, mark)
       return async () => {
         try {
@@ -436,8 +496,8 @@ class SegmentLog implements LogStorage {
     }
   }
 
-  async #writeHardState(hardState?: HardState): Promise<void> {
-    const second = await this.#beginHardState(hardState)
+  async #writeHardState(hardState?: HardState, closed = false): Promise<void> {
+    const second = await this.#beginHardState(hardState, closed)
     await second()
   }
 
@@ -482,6 +542,20 @@ class SegmentLog implements LogStorage {
     } finally {
       this.#busy = false
     }
+  }
+}
+
+/** `entries` in commits that fit a segment each; at least one entry in each. */
+function* framesOf(entries: readonly Entry[], segmentBytes: number): Generator<readonly Entry[]> {
+  for (let from = 0; from < entries.length; ) {
+    let to = from
+    let bytes = 0
+    while (to < entries.length && (to === from || bytes + entries[to]!.record.length <= segmentBytes)) {
+      bytes += entries[to]!.record.length
+      to++
+    }
+    yield entries.slice(from, to)
+    from = to
   }
 }
 

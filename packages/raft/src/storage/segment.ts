@@ -111,7 +111,8 @@ export const frameCrcOf = (frame: Uint8Array): number => readU32(frame, 4)
 /** The index after which the sound frame at `at` cuts the log. */
 export const frameCutOf = (segment: Uint8Array, at: number): Index => readU64(segment, at + 16)
 
-function decodeFrameHeader(segment: Uint8Array, at: number, frameSeed: number): FrameHeader | undefined {
+/** @returns undefined if no sound header begins at `at` */
+export function decodeFrameHeader(segment: Uint8Array, at: number, frameSeed: number): FrameHeader | undefined {
   const bytes = segment.subarray(at, at + FRAME_HEADER_BYTES)
   if (bytes.length < FRAME_HEADER_BYTES || !FRAME_MAGIC.equals(bytes.subarray(0, 4))) return undefined
   if (readU32(bytes, 4) !== checksum(bytes.subarray(8), frameSeed)) return undefined
@@ -189,17 +190,48 @@ export function replayFrame(segment: Uint8Array, at: number, frameSeed: number, 
   return end
 }
 
+/** Where the next sound frame header begins, at or after `from`. */
+export function findFrame(segment: Uint8Array, from: number, frameSeed: number): number | undefined {
+  const bytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length)
+  for (let at = bytes.indexOf(FRAME_MAGIC, from); at >= 0; at = bytes.indexOf(FRAME_MAGIC, at + 1)) {
+    if (decodeFrameHeader(segment, at, frameSeed) !== undefined) return at
+  }
+  return undefined
+}
+
 /**
  * Whether a sound frame numbered above `seq` begins anywhere at or after `from`. Commits follow one another only once the
  * earlier is durable, so such a frame proves that what comes before it once was whole.
  */
 export function hasLaterFrame(segment: Uint8Array, from: number, frameSeed: number, seq: number): boolean {
-  const bytes = Buffer.from(segment.buffer, segment.byteOffset, segment.length)
-  for (let at = bytes.indexOf(FRAME_MAGIC, from); at >= 0; at = bytes.indexOf(FRAME_MAGIC, at + 1)) {
-    const frame = decodeFrameHeader(segment, at, frameSeed)
-    if (frame !== undefined && frame.seq > seq) return true
+  for (let at = findFrame(segment, from, frameSeed); at !== undefined; at = findFrame(segment, at + 1, frameSeed)) {
+    if (decodeFrameHeader(segment, at, frameSeed)!.seq > seq) return true
   }
   return false
+}
+
+const SECTOR_BYTES = 512
+
+/**
+ * Whether a write of the bytes from `at` to `end`, at the end of a file that was never written there before, may have been cut short. Then
+ * some of its sectors never came: they are beyond the end of the file, or zero. Bytes that are all there, and wrong, have rotted.
+ */
+export function mayBeTorn(segment: Uint8Array, at: number, end: number): boolean {
+  if (end > segment.length || at >= segment.length) return true
+  for (let from = at; from < end; ) {
+    const to = Math.min(end, from - (from % SECTOR_BYTES) + SECTOR_BYTES)
+    if (segment.subarray(from, to).every((byte) => byte === 0)) return true
+    from = to
+  }
+  return false
+}
+
+/** Where the frame at `at` ends by its header; if that cannot be read, the end of the file, and past it if the file has not even room for a header. */
+export function frameEndOf(segment: Uint8Array, at: number, frameSeed: number): number {
+  const frame = decodeFrameHeader(segment, at, frameSeed)
+  return frame === undefined
+    ? Math.max(segment.length, at + FRAME_HEADER_BYTES)
+    : at + FRAME_HEADER_BYTES + frame.bodyBytes
 }
 
 const COALESCE_BYTES = 64 * 1024
