@@ -21,14 +21,19 @@ export {
   type SessionStamp,
   SessionTable
 } from './sessions/session-table.ts'
+export { countBoot, type DiskPosition } from './storage/boot-counter.ts'
 export * from './storage/errors.ts'
 export { inspectGroup } from './storage/log-reader.ts'
 export { openSegmentLog, type SegmentLogInit } from './storage/segment-log.ts'
 export { openSnapshotStore, type SnapshotStoreInit } from './storage/snapshot-files.ts'
-export type { Hello } from './transport/hello.ts'
+export type { Life } from './transport/hello.ts'
 export {
   BULK_PROTOCOL,
   createLibp2pTransport,
+  type Libp2pTransport,
   type Libp2pTransportInit,
   RAFT_PROTOCOL
 } from './transport/libp2p-transport.ts'
+export { nodeNameOf, peerOf } from './transport/node-name.ts'
+export { PeersSeen } from './transport/peers-seen.ts'
+export { openSeenFile, type SeenFile } from './transport/seen-file.ts'

@@ -3,6 +3,10 @@
  * (`@quorate/wire` links), and snapshots on `/quorate/bulk/1`, in calls that fetch one chunk each, so that bulk never stands ahead
  * of consensus by more than what is in flight. The driver calls it; it implements `Transport` of `../ports.ts`.
  *
+ * A link leads to a peer, a message to a name (`node-name.ts`): which of its names a peer has now it says in its hello, and what it sends
+ * counts as that name's. What is meant for another name of it is dropped: whoever had that name is gone. A name whose disk holds less
+ * than it promised (`peers-seen.ts`) is refused at its hello, with the reason.
+ *
  * A frame that cannot be decoded is dropped and logged. It cannot be an accident of the network, which authenticates what it
  * carries, so the peer is broken or of a version that said nothing of itself; Raft goes on without the message.
  */
@@ -15,7 +19,7 @@ import { SnapshotTransferError } from '../errors.ts'
 import type { MessageLimits, SnapshotManifest, Transport, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
 import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from './codec.ts'
-import { decodeHello, encodeHello, type Hello } from './hello.ts'
+import { decodeHello, encodeHello, type Hello, type Life } from './hello.ts'
 import {
   decodeChunkRequest,
   decodeManifest,
@@ -23,6 +27,8 @@ import {
   encodeManifest,
   MAX_CHUNK_BYTES
 } from './manifest-codec.ts'
+import { isNameOf, peerOf } from './node-name.ts'
+import type { PeersSeen, Seen } from './peers-seen.ts'
 
 /** Protocol of consensus messages. */
 export const RAFT_PROTOCOL = '/quorate/raft/1'
@@ -34,20 +40,27 @@ const CHUNK_METHOD = 'snapshot.chunk'
 
 const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
+/** Peers whose hello is remembered, beyond those that there is a link with. */
+const MAX_CALLERS = 512
+
 /** What this version can do at most; a new ability that all members must have raises it. */
 const FEATURE_LEVEL = 1
 
 export interface Libp2pTransportInit {
-  /** A started host. Its peer ID is the node's id. Stopped by its owner, after the transport. */
+  /** A started host. Stopped by its owner, after the transport. */
   readonly libp2p: Libp2pHost
+  /** This node's name in the configuration, one of the host's peer ID (`nodeNameOf`). @default the peer ID */
+  readonly nodeId?: NodeId
   /** Names the group: only members that say the same are listened to. At most 255 bytes. */
   readonly clusterId: string
   /** Names this life of the node's data folder. At most 255 bytes. */
   readonly incarnation: string
-  /** Has the last word on a peer of the same group that says hello. @returns why it is refused */
-  readonly admit?: (peer: NodeId, hello: Hello) => string | undefined
+  /** This start, as `countBoot` counted it, for the others to know an older copy by. @default none: they cannot */
+  readonly life?: Life
+  /** What the others promised. Written to. @default none: an older copy of another's disk is not known as one */
+  readonly seen?: PeersSeen
   /** A peer refused us, in its words: another cluster id, another version. At most every ten seconds for the same reason. */
-  readonly onRefused?: (peer: NodeId, reason: string) => void
+  readonly onRefused?: (peer: string, reason: string) => void
   readonly logger?: RaftLogger
   /**
    * Largest message. Must exceed `maxEntryBytes` and `maxAppendBytes` of all nodes by 64, and be at least 1 MiB (T19): checked at the start
@@ -62,26 +75,56 @@ export interface Libp2pTransportInit {
   readonly bulkTimeoutMs?: number
 }
 
-/** Makes a transport that is not started yet; `openRaft` starts and stops it. */
-export function createLibp2pTransport(init: Libp2pTransportInit): Transport {
-  return new Libp2pTransport(init)
+export interface Libp2pTransport extends Transport {
+  /** Sends nothing and takes nothing any more, but keeps its links: for a node that may have lost what it promised. */
+  fallSilent(): void
+  /** Takes nothing more from a name, now and later: it does not hold what it acknowledged. Its peer is told at its next hello. */
+  condemn(name: NodeId, why: string): void
 }
 
-class Libp2pTransport implements Transport {
+/**
+ * Makes a transport that is not started yet; `openRaft` starts and stops it.
+ *
+ * @throws {RangeError} when `nodeId` is not a name of the host's peer ID, or a field of the hello is too long
+ */
+export function createLibp2pTransport(init: Libp2pTransportInit): Libp2pTransport {
+  return new PeerTransport(init)
+}
+
+/** The far end of the streams that a peer opens, going by its last hello. */
+interface Caller {
+  readonly name: NodeId
+  readonly featureLevel: number
+  /** Undefined: the peer keeps no count of its starts, or this node no table. */
+  readonly seen: Seen | undefined
+  /** Its hello was refused: nothing is taken from it, and nothing sent to it. */
+  readonly refused: boolean
+}
+
+class PeerTransport implements Libp2pTransport {
   readonly #init: Libp2pTransportInit
   readonly #maxMessageBytes: number
   readonly #links: FrameLinks
   readonly #bulk: RpcEndpoint
+  #handler: TransportHandler | undefined
+  #silent = false
+  readonly #callers = new Map<string, Caller>()
+  /** Which name the node was told is up, of each peer. */
+  readonly #up = new Map<string, Caller>()
 
   constructor(init: Libp2pTransportInit) {
     this.#init = init
     this.#maxMessageBytes = init.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     const { libp2p, logger } = init
+    const self = libp2p.peerId.toString()
+    const memberId = init.nodeId ?? self
+    if (!isNameOf(memberId, self)) throw new RangeError(`${memberId} is not a name of the peer ${self}`)
     const hello: Hello = {
       clusterId: init.clusterId,
-      memberId: libp2p.peerId.toString(),
+      memberId,
       incarnation: init.incarnation,
-      featureLevel: FEATURE_LEVEL
+      featureLevel: FEATURE_LEVEL,
+      life: init.life
     }
     const encodedHello = encodeHello(hello)
     this.#links = createLinks({
@@ -98,7 +141,7 @@ class Libp2pTransport implements Transport {
       libp2p,
       protocol: BULK_PROTOCOL,
       // Nobody is served a snapshot who has not shown that it belongs to the group, and stands by it.
-      authorize: (peer) => this.#links.hears(peer),
+      authorize: (peer) => this.#callerOf(peer) !== undefined && this.#links.hears(peer),
       // The largest manifest, with a full configuration, is larger than a chunk.
       limits: { maxMessageBytes: 2 * MAX_CHUNK_BYTES, maxQueuedBytes: 4 * MAX_CHUNK_BYTES, maxCalls: 16 }
     })
@@ -112,25 +155,36 @@ class Libp2pTransport implements Transport {
         `maxMessageBytes is ${this.#maxMessageBytes}, and messages have up to ${largest} bytes with maxEntryBytes ${maxEntryBytes} and maxAppendBytes ${maxAppendBytes}: a larger one would never arrive`
       )
     }
+    this.#handler = handler
     this.#bulk.handle(MANIFEST_METHOD, async (request, { peer }) => {
       const base = decodeBase(request)
       if (base === undefined) throw new SnapshotTransferError('The request for a manifest is malformed')
-      return encodeManifest(await handler.onFetchManifest(peer, base))
+      return encodeManifest(await handler.onFetchManifest(this.#nameOf(peer), base))
     })
     this.#bulk.handle(CHUNK_METHOD, async (request, { peer }) => {
       const wanted = decodeChunkRequest(request)
       if (wanted === undefined) throw new SnapshotTransferError('The request for a chunk is malformed')
-      return handler.onFetchChunk(peer, wanted.snapshotId, wanted.chunk)
+      return handler.onFetchChunk(this.#nameOf(peer), wanted.snapshotId, wanted.chunk)
     })
     await this.#bulk.start()
     await this.#links.start({
       onFrame: (peer, frame) => {
+        const caller = this.#callerOf(peer)
+        if (caller === undefined) return
         const message = decodeMessage(frame, checksum)
-        if (typeof message !== 'string') handler.onMessage(peer, message)
-        else this.#init.logger?.warn(`Dropped a message of ${peer}: ${message}`)
+        if (typeof message === 'string') {
+          this.#init.logger?.warn(`Dropped a message of ${caller.name}: ${message}`)
+          return
+        }
+        if (caller.seen !== undefined) this.#init.seen?.heard(caller.seen, message)
+        handler.onMessage(caller.name, message)
       },
-      onUp: (peer) => handler.onPeerUp(peer),
-      onDown: (peer) => handler.onPeerDown(peer),
+      onUp: (peer) => {
+        // What a peer said before its streams broke is not what it is now: it will say hello again.
+        if (!this.#links.hears(peer)) this.#callers.delete(peer)
+        this.#tellUp(peer)
+      },
+      onDown: (peer) => this.#tellDown(peer),
       onRefused: (peer, reason) => {
         this.#init.logger?.warn(`Peer ${peer} refuses this peer: ${reason}`)
         this.#init.onRefused?.(peer, reason)
@@ -139,11 +193,30 @@ class Libp2pTransport implements Transport {
   }
 
   setPeers(peers: readonly NodeId[]): void {
-    this.#links.setPeers(peers)
+    this.#links.setPeers(new Set(peers.map(peerOf)))
   }
 
   send(to: NodeId, message: Message): void {
-    this.#links.send(to, encodeMessage(message))
+    if (this.#silent) return
+    const peer = peerOf(to)
+    const caller = this.#callers.get(peer)
+    // Before its hello is there a peer may well be who is meant: what it answers will come under its name.
+    if (caller !== undefined && (caller.refused || caller.name !== to)) return
+    this.#links.send(peer, encodeMessage(message))
+  }
+
+  fallSilent(): void {
+    this.#silent = true
+    for (const peer of [...this.#up.keys()]) this.#tellDown(peer)
+  }
+
+  condemn(name: NodeId, why: string): void {
+    this.#init.seen?.condemn(name, why)
+    const peer = peerOf(name)
+    const caller = this.#callers.get(peer)
+    if (caller?.name !== name) return
+    this.#callers.set(peer, { ...caller, refused: true })
+    this.#tellDown(peer)
   }
 
   async fetchManifest(from: NodeId, base: LogBase, signal: AbortSignal): Promise<SnapshotManifest> {
@@ -161,20 +234,65 @@ class Libp2pTransport implements Transport {
   }
 
   #call(from: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#bulk.call(from, method, request, { signal, timeoutMs: this.#init.bulkTimeoutMs ?? 20_000 })
+    return this.#bulk.call(peerOf(from), method, request, { signal, timeoutMs: this.#init.bulkTimeoutMs ?? 20_000 })
   }
 
-  #judge(peer: NodeId, bytes: Uint8Array): string | undefined {
+  /** The name behind a peer's streams, if it may speak. */
+  #callerOf(peer: string): Caller | undefined {
+    const caller = this.#callers.get(peer)
+    return caller === undefined || caller.refused || this.#silent ? undefined : caller
+  }
+
+  #nameOf(peer: string): NodeId {
+    return this.#callers.get(peer)?.name ?? peer
+  }
+
+  /** Tells the node who is up behind the link to a peer, once both directions stand; and that who was is not, if that is another. */
+  #tellUp(peer: string): void {
+    const caller = this.#callerOf(peer)
+    const told = this.#up.get(peer)
+    if (told !== undefined && told.name !== caller?.name) this.#tellDown(peer)
+    if (caller === undefined || !this.#links.isUp(peer)) return
+    if (this.#up.get(peer)?.featureLevel === caller.featureLevel) return
+    this.#up.set(peer, caller)
+    this.#handler?.onPeerUp(caller.name, { featureLevel: caller.featureLevel })
+  }
+
+  #tellDown(peer: string): void {
+    const told = this.#up.get(peer)
+    if (told === undefined) return
+    this.#up.delete(peer)
+    this.#handler?.onPeerDown(told.name)
+  }
+
+  #judge(peer: string, bytes: Uint8Array): string | undefined {
     const hello = decodeHello(bytes)
-    return typeof hello === 'string' ? hello : this.#objection(peer, hello)
+    if (typeof hello === 'string') return hello
+    const objection = this.#objection(peer, hello)
+    const { memberId: name, featureLevel, life } = hello
+    const refused = objection !== undefined
+    const seen = refused || life === undefined ? undefined : this.#init.seen?.met(name, life)
+    this.#forgetCallers()
+    this.#callers.set(peer, { name, featureLevel, seen, refused })
+    this.#tellUp(peer)
+    return objection
   }
 
-  #objection(peer: NodeId, hello: Hello): string | undefined {
-    if (hello.memberId !== peer) return `it says it is ${hello.memberId}, and its connection says ${peer}`
-    const { clusterId, admit } = this.#init
+  #objection(peer: string, hello: Hello): string | undefined {
+    const { memberId, life } = hello
+    if (!isNameOf(memberId, peer)) return `it says it is ${memberId}, and its connection says ${peer}`
+    const { clusterId, seen } = this.#init
     if (hello.clusterId !== clusterId) {
       return `it belongs to the cluster ${hello.clusterId || '(none)'}, and this peer to the cluster ${clusterId || '(none)'}`
     }
-    return admit?.(peer, hello)
+    return life === undefined ? undefined : seen?.objection(memberId, life)
+  }
+
+  /** Keeps strangers from filling the memory by coming and going. */
+  #forgetCallers(): void {
+    if (this.#callers.size < MAX_CALLERS) return
+    for (const peer of this.#callers.keys()) {
+      if (!this.#links.hears(peer) && !this.#links.isUp(peer)) this.#callers.delete(peer)
+    }
   }
 }

@@ -140,8 +140,10 @@ describe('the message codec', () => {
         assert.deepEqual(decodeManifest(encodeManifest(manifest)), manifest)
         const request = { snapshotId: name, chunk: number }
         assert.deepEqual(decodeChunkRequest(encodeChunkRequest(request)), request)
-        const hello = { clusterId: name, memberId: `${name}x`, incarnation: '', featureLevel: number & 0xff }
+        const life = { boot: number, bootId: '0123456789abcdef', term: at.term, lastIndex: at.index }
+        const hello = { clusterId: name, memberId: `${name}x`, incarnation: '', featureLevel: number & 0xff, life }
         assert.deepEqual(decodeHello(encodeHello(hello)), hello)
+        assert.deepEqual(decodeHello(encodeHello({ ...hello, life: undefined })), { ...hello, life: undefined })
       })
     )
     fc.assert(
@@ -207,7 +209,8 @@ describe('the message codec', () => {
         const decoded = decodeManifest(mutate(encodeManifest(manifest)))
         assert.ok(decoded === undefined || decoded.chunks.length <= chunks.length + 5)
         decodeChunkRequest(mutate(encodeChunkRequest({ snapshotId: name, chunk: 1 })))
-        decodeHello(mutate(encodeHello({ clusterId: name, memberId: name, incarnation: name, featureLevel: 1 })))
+        const life = { boot: 1, bootId: '0123456789abcdef', term: 2, lastIndex: 3 }
+        decodeHello(mutate(encodeHello({ clusterId: name, memberId: name, incarnation: name, featureLevel: 1, life })))
       }),
       { numRuns: 1000 }
     )
