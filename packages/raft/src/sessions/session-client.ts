@@ -32,10 +32,10 @@ export class SessionClient {
     return this.#session?.id
   }
 
-  /** No command can begin before one that is under way has ended. */
-  get full(): boolean {
+  /** How many commands can begin before one that is under way has ended; 0 without a session. */
+  get room(): number {
     const session = this.#session
-    return session !== undefined && session.last - session.answeredThrough >= this.#maxWindow
+    return session === undefined ? 0 : this.#maxWindow - (session.last - session.answeredThrough)
   }
 
   /** A session was opened by the command at `index`: what begins from now on is numbered in it. */
@@ -48,10 +48,10 @@ export class SessionClient {
     if (this.#session?.id === session) this.#session = undefined
   }
 
-  /** @returns undefined if no session is open, or it is `full` */
+  /** @returns undefined if there is no `room` */
   begin(): SessionCommand | undefined {
     const session = this.#session
-    if (session === undefined || this.full) return undefined
+    if (session === undefined || this.room === 0) return undefined
     const sequence = ++session.last
     session.open.add(sequence)
     return {

@@ -29,7 +29,7 @@ describe('a session client', () => {
     const commands = [client.begin()!, client.begin()!, client.begin()!]
     commands[1]!.end()
     commands[2]!.end()
-    assert.equal(client.full, true)
+    assert.equal(client.room, 0)
     assert.equal(client.begin(), undefined)
     commands[0]!.end()
     assert.deepEqual(client.begin()?.stamp(), { session: 5, sequence: 4, answeredThrough: 3 })

@@ -1,10 +1,10 @@
 /**
- * The replicated state of a peer: the pinset and the peers' addresses, in LevelDB. Step 7 in the life of a pin: consensus calls
+ * The replicated state of a peer: the pinset, the peers' addresses and the sessions of those who write, in LevelDB. Step 7 in the life of a pin: consensus calls
  * `apply` with committed commands, and the changes go on to the tracker.
  *
  * A deterministic function of the log: no clock, no network, no randomness. One call of `apply` is one LevelDB batch that holds
  * the applied index too, so after a crash the state stands exactly at some index at or below the one last applied, and the log
- * replays the rest. Nothing is synced while applying; `flush` is, and the log may be compacted up to what it answers.
+ * replays the rest. `pin-batch.ts` tells what a command does. Nothing is synced while applying; `flush` is, and the log may be compacted up to what it answers.
  * `state-store.ts` tells why that is safe, `snapshot-format.ts` how a state travels, `generations.ts` how one replaces another
  * (IPFS Cluster merges: pins deleted meanwhile live on; its dsstate.Unmarshal).
  */
@@ -12,24 +12,17 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { CidString, PeerIdString, Pin } from '@quorate/client/api'
-import type { Command, StateMachine, StateSnapshot } from '@quorate/raft'
+import { type Command, SessionTable, type StateMachine, type StateSnapshot } from '@quorate/raft'
 import type { AbortOptions, PinsetChange, PinsetReader } from '../ports.ts'
 import { MalformedError } from './byte-codec.ts'
 import { SnapshotUnreadableError } from './errors.ts'
 import { makeCurrent, nextGeneration, openCurrentGeneration } from './generations.ts'
 import { type LevelSnapshot, scan } from './level-store.ts'
-import {
-  type DecodedOperation,
-  decodeOperation,
-  decodePeerRecord,
-  encodePeerRecord,
-  MAX_PEER_RECORDS,
-  type OpResult,
-  type PeerRecord
-} from './ops.ts'
+import { decodeOperation, decodePeerRecord, type OpResult, type PeerRecord } from './ops.ts'
+import { PinBatch, pinKey } from './pin-batch.ts'
 import { cidToBytes, decodePin } from './pin-codec.ts'
-import { readSnapshot, type SnapshotRecord, writeSnapshot } from './snapshot-format.ts'
-import { PEER_PREFIX, PIN_PREFIX, StateStore, type StoreWrite } from './state-store.ts'
+import { readSnapshot, type SnapshotRecord, type StoredRecord, writeSnapshot } from './snapshot-format.ts'
+import { PEER_PREFIX, PIN_PREFIX, SESSION_PREFIX, StateStore, type StoreWrite } from './state-store.ts'
 
 /** Entries in one batch of a restore: large enough for LevelDB's full speed, some hundred kilobytes. */
 const RESTORE_BATCH_ENTRIES = 2000
@@ -76,7 +69,7 @@ export async function openPinsetState(init: PinsetStateInit): Promise<PinsetStat
     await rm(join(folder, name), { recursive: true, force: true })
   }
   const state = new LevelPinsetState(folder, store, discarded, init.onChange ?? (() => {}))
-  await state.loadPeers()
+  await state.load()
   return state
 }
 
@@ -88,6 +81,8 @@ class LevelPinsetState implements PinsetState {
   #store: StateStore
   /** A copy of all peer records: a few hundred at most, asked for at every dial. */
   #peers = new Map<PeerIdString, PeerRecord>()
+  /** As in the database, and read from it at opening; changed by `apply` ahead of the batch, which if it fails ends this state's use. */
+  #sessions = new SessionTable()
   /** `apply`, `flush`, `restore` and `close`, one at a time. */
   #turn: Promise<unknown> = Promise.resolve()
 
@@ -98,13 +93,15 @@ class LevelPinsetState implements PinsetState {
     this.#onChange = onChange
   }
 
-  async loadPeers(): Promise<void> {
+  /** Reads what is held in memory. */
+  async load(): Promise<void> {
     const peers = new Map<PeerIdString, PeerRecord>()
     for await (const [, value] of scan(this.#store.store, PEER_PREFIX)) {
       const record = decodePeerRecord(value)
       peers.set(record.peerId, record)
     }
     this.#peers = peers
+    this.#sessions = await SessionTable.fromRows(sessionRows(this.#store))
   }
 
   // --- PinsetReader
@@ -149,6 +146,10 @@ class LevelPinsetState implements PinsetState {
     return this.#store.books.appliedIndex
   }
 
+  digest(): number | undefined {
+    return this.#store.books.digest
+  }
+
   apply(commands: readonly Command[], throughIndex: number): Promise<readonly OpResult[]> {
     return this.#inTurn(() => this.#apply(commands, throughIndex))
   }
@@ -165,10 +166,11 @@ class LevelPinsetState implements PinsetState {
       throw new Error(`cannot apply ${first} to ${throughIndex}: the state stands at ${appliedIndex}`)
     }
     const operations = commands.map((command) => decodeOperation(command.payload))
-    const batch = new PinBatch(store.books.pinCount, this.#peers)
+    const batch = new PinBatch(store.books, this.#peers, this.#sessions)
     await batch.load(store, operations)
-    const results = operations.map((operation) => batch.apply(operation))
-    await store.write(batch.writes(), { appliedIndex: throughIndex, pinCount: batch.pinCount })
+    const results = operations.map((operation, position) => batch.apply(commands[position]!.index, operation))
+    const { pinCount, digest } = batch
+    await store.write(batch.writes(), { appliedIndex: throughIndex, pinCount, digest })
     this.#peers = batch.peers
     for (const change of batch.changes) this.#onChange(change)
     return results
@@ -183,7 +185,7 @@ class LevelPinsetState implements PinsetState {
     })
     return {
       index: books.appliedIndex,
-      chunks: (signal: AbortSignal) => writeSnapshot(books.appliedIndex, records(store, snapshot, signal)),
+      chunks: (signal: AbortSignal) => writeSnapshot(books, records(store, snapshot, signal)),
       close: async () => {
         await snapshot.close()
         done()
@@ -210,7 +212,7 @@ class LevelPinsetState implements PinsetState {
       throw error
     }
     this.#store = fresh
-    await this.loadPeers()
+    await this.load()
     // Readers of the old state finish on it; a slow one must not hold up consensus. What is not removed now goes at the next start.
     void old
       .retire()
@@ -233,129 +235,72 @@ class LevelPinsetState implements PinsetState {
   }
 }
 
-function pinKey(cidBytes: Uint8Array): string {
-  return PIN_PREFIX + Buffer.from(cidBytes.buffer, cidBytes.byteOffset, cidBytes.byteLength).toString('hex')
-}
-
-/** The effect of some commands, one after the other, before it is written. */
-class PinBatch {
-  pinCount: number
-  peers: Map<PeerIdString, PeerRecord>
-  readonly changes: PinsetChange[] = []
-  /** What the pins touched are by now; undefined if absent. Filled by `load` for every key that a command names. */
-  readonly #pins = new Map<string, Uint8Array | undefined>()
-  readonly #touched = new Set<string>()
-  readonly #touchedPeers = new Set<PeerIdString>()
-
-  constructor(pinCount: number, peers: Map<PeerIdString, PeerRecord>) {
-    this.pinCount = pinCount
-    this.peers = peers
-  }
-
-  async load(store: StateStore, operations: readonly DecodedOperation[]): Promise<void> {
-    const keys = new Set<string>()
-    for (const operation of operations) {
-      if (operation.kind === 'pin' || operation.kind === 'unpin') keys.add(pinKey(operation.cidBytes))
-    }
-    const list = [...keys]
-    const values = await store.getMany(list)
-    for (const [position, key] of list.entries()) this.#pins.set(key, values[position])
-  }
-
-  apply(operation: DecodedOperation): OpResult {
-    switch (operation.kind) {
-      case 'pin': {
-        const key = pinKey(operation.cidBytes)
-        if (this.#pins.get(key) === undefined) this.pinCount++
-        this.#pins.set(key, operation.record)
-        this.#touched.add(key)
-        this.changes.push({ type: 'pin', pin: operation.pin })
-        return { ok: true, kind: 'pin' }
-      }
-      case 'unpin': {
-        const { cid } = operation
-        const key = pinKey(operation.cidBytes)
-        const record = this.#pins.get(key)
-        if (record === undefined)
-          return { ok: false, code: 'PIN_NOT_FOUND', message: `cannot unpin ${cid}: it is not part of the pinset` }
-        const { pin } = decodePin(record)
-        this.pinCount--
-        this.#pins.set(key, undefined)
-        this.#touched.add(key)
-        this.changes.push({ type: 'unpin', cid, pin })
-        return { ok: true, kind: 'unpin', pin }
-      }
-      case 'peer-record': {
-        const { record } = operation
-        if (!this.peers.has(record.peerId) && this.peers.size >= MAX_PEER_RECORDS) {
-          return {
-            ok: false,
-            code: 'TOO_MANY_PEERS',
-            message: `cannot take the addresses of ${record.peerId}: those of ${this.peers.size} peers are held`
-          }
-        }
-        this.#ownPeers().set(record.peerId, record)
-        this.#touchedPeers.add(record.peerId)
-        return { ok: true, kind: 'peer-record' }
-      }
-      case 'peer-forget':
-        if (this.peers.has(operation.peerId)) {
-          this.#ownPeers().delete(operation.peerId)
-          this.#touchedPeers.add(operation.peerId)
-        }
-        return { ok: true, kind: 'peer-forget' }
-      case 'error':
-        return { ok: false, code: operation.code, message: operation.message }
-    }
-  }
-
-  *writes(): Generator<StoreWrite> {
-    for (const key of this.#touched) yield { key, value: this.#pins.get(key) }
-    for (const peerId of this.#touchedPeers) {
-      const record = this.peers.get(peerId)
-      yield { key: PEER_PREFIX + peerId, value: record === undefined ? undefined : encodePeerRecord(record) }
-    }
-  }
-
-  /** A copy at the first change: readers keep the old map until the batch is written. */
-  #ownPeers(): Map<PeerIdString, PeerRecord> {
-    if (this.#touchedPeers.size === 0) this.peers = new Map(this.peers)
-    return this.peers
-  }
-}
-
 async function* records(
   store: StateStore,
   snapshot: LevelSnapshot,
   signal: AbortSignal
-): AsyncGenerator<SnapshotRecord> {
+): AsyncGenerator<StoredRecord> {
   for await (const [, value] of scan(store.store, PIN_PREFIX, { snapshot, signal })) yield { kind: 'pin', value }
   for await (const [, value] of scan(store.store, PEER_PREFIX, { snapshot, signal })) yield { kind: 'peer', value }
+  for await (const [key, value] of scan(store.store, SESSION_PREFIX, { snapshot, signal })) {
+    yield { kind: 'session', key: key.slice(SESSION_PREFIX.length), value }
+  }
+}
+
+async function* sessionRows(store: StateStore): AsyncGenerator<{ key: string; value: Uint8Array }> {
+  for await (const [key, value] of scan(store.store, SESSION_PREFIX)) {
+    yield { key: key.slice(SESSION_PREFIX.length), value }
+  }
 }
 
 /** Fills an empty database from a snapshot; checks every record. @throws {SnapshotUnreadableError} */
 async function fill(store: StateStore, index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-  let pinCount = 0
-  let writes: StoreWrite[] = []
-  // Only the last batch brings the books: until `makeCurrent`, nobody reads this database.
-  for await (const record of readSnapshot(index, chunks)) {
-    try {
-      if (record.kind === 'pin') {
-        writes.push({ key: pinKey(decodePin(record.value).cidBytes), value: record.value })
-        pinCount++
-      } else {
-        writes.push({ key: PEER_PREFIX + decodePeerRecord(record.value).peerId, value: record.value })
-      }
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      throw new SnapshotUnreadableError(`cannot read the snapshot at index ${index}: ${error.message}`, {
-        cause: error
-      })
+  const filling = new Filling()
+  try {
+    // Only the last batch brings the books: until `makeCurrent`, nobody reads this database.
+    for await (const record of readSnapshot(index, chunks)) {
+      filling.add(record)
+      if (filling.writes.length < RESTORE_BATCH_ENTRIES) continue
+      await store.load(filling.writes)
+      filling.writes = []
     }
-    if (writes.length >= RESTORE_BATCH_ENTRIES) {
-      await store.load(writes)
-      writes = []
+    await SessionTable.fromRows(filling.sessions())
+  } catch (error) {
+    // What the tables say of records that are not theirs.
+    if (!(error instanceof MalformedError || error instanceof RangeError)) throw error
+    throw new SnapshotUnreadableError(`cannot read the snapshot at index ${index}: ${error.message}`, { cause: error })
+  }
+  await store.write(filling.writes, { appliedIndex: index, pinCount: filling.pinCount, digest: filling.digest })
+}
+
+class Filling {
+  writes: StoreWrite[] = []
+  pinCount = 0
+  digest: number | undefined
+  /** A few hundred at most: their table bounds them. */
+  readonly #sessions: { key: string; value: Uint8Array }[] = []
+
+  /** @throws {MalformedError} when it is not a record of its kind */
+  add(record: SnapshotRecord): void {
+    switch (record.kind) {
+      case 'digest':
+        this.digest = record.digest
+        break
+      case 'pin':
+        this.writes.push({ key: pinKey(decodePin(record.value).cidBytes), value: record.value })
+        this.pinCount++
+        break
+      case 'peer':
+        this.writes.push({ key: PEER_PREFIX + decodePeerRecord(record.value).peerId, value: record.value })
+        break
+      case 'session':
+        this.writes.push({ key: SESSION_PREFIX + record.key, value: record.value })
+        this.#sessions.push({ key: record.key, value: record.value })
+        break
     }
   }
-  await store.write(writes, { appliedIndex: index, pinCount })
+
+  async *sessions(): AsyncGenerator<{ key: string; value: Uint8Array }> {
+    yield* this.#sessions
+  }
 }

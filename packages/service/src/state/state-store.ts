@@ -1,10 +1,11 @@
 /**
- * One database of the state: its keys, its books (applied index, number of pins), and the proof, at opening, that no batch is
+ * One database of the state: its keys, its books (applied index, number of pins, digest), and the proof, at opening, that no batch is
  * missing from its middle. `pinset-state.ts` owns one of these, and a second one for the time of a restore.
  *
  *   /p/<hex of the CID's bytes>   a pin record (`pin-codec.ts`); hex keeps the order of the bytes
  *   /r/<peer id>                  a peer record
- *   /m/books                      format version, applied index, number of pins
+ *   /s/<session>[/<page>]         a session of those who write, and what it keeps (`@quorate/raft`, `SessionTable`)
+ *   /m/books                      format version, applied index, number of pins, digest + 1 or 0
  *   /m/durable                    an index at and below which all is on the disk
  *   /b/<index, 14 hex digits>     one batch: the index it brought the state to, and the index it found
  *
@@ -23,10 +24,13 @@ import { type LevelSnapshot, levelKey, makeDurable, openLevelStore, readKey, sca
 
 export const PIN_PREFIX = '/p/'
 export const PEER_PREFIX = '/r/'
+export const SESSION_PREFIX = '/s/'
 const BATCH_PREFIX = '/b/'
 const BOOKS_KEY = '/m/books'
 const DURABLE_KEY = '/m/durable'
-const FORMAT_VERSION = 1
+/** Version 1 has neither sessions nor a digest, and is read as a state in which there are none yet. */
+const FORMAT_VERSION = 2
+const OLDEST_VERSION = 1
 
 /** Batches after which the state is made durable by itself, so that the chain to be checked at opening stays short. */
 const MAX_BATCHES_UNSYNCED = 20_000
@@ -34,6 +38,8 @@ const MAX_BATCHES_UNSYNCED = 20_000
 export interface Books {
   readonly appliedIndex: number
   readonly pinCount: number
+  /** Of all that was ever applied (`pin-batch.ts`); undefined before the first session. Unsigned 32 bit. */
+  readonly digest: number | undefined
 }
 
 export type StoreWrite = { readonly key: string; readonly value: Uint8Array | undefined }
@@ -89,7 +95,7 @@ export class StateStore {
       if (value === undefined) batch.delete(levelKey(key))
       else batch.put(levelKey(key), value)
     }
-    batch.put(levelKey(BOOKS_KEY), encodeNumbers(FORMAT_VERSION, books.appliedIndex, books.pinCount))
+    batch.put(levelKey(BOOKS_KEY), encodeBooks(books))
     batch.put(levelKey(batchKey(books.appliedIndex)), encodeNumbers(this.#books.appliedIndex))
     await batch.commit()
     this.#books = books
@@ -200,14 +206,18 @@ function batchKey(index: number): string {
 
 async function readBooks(store: LevelDatastore, snapshot?: LevelSnapshot): Promise<Books> {
   const bytes = await readKey(store, BOOKS_KEY, snapshot)
-  if (bytes === undefined) return { appliedIndex: 0, pinCount: 0 }
-  const [version, appliedIndex = 0, pinCount = 0] = decodeNumbers(bytes)
-  if (version !== FORMAT_VERSION) {
+  if (bytes === undefined) return { appliedIndex: 0, pinCount: 0, digest: undefined }
+  const [version = 0, appliedIndex = 0, pinCount = 0, digest = 0] = decodeNumbers(bytes)
+  if (version < OLDEST_VERSION || version > FORMAT_VERSION) {
     throw new StateVersionError(
-      `cannot open the state: its format is version ${version}, this release reads ${FORMAT_VERSION}`
+      `cannot open the state: its format is version ${version}, this release reads ${OLDEST_VERSION} to ${FORMAT_VERSION}`
     )
   }
-  return { appliedIndex, pinCount }
+  return { appliedIndex, pinCount, digest: digest === 0 ? undefined : digest - 1 }
+}
+
+function encodeBooks({ appliedIndex, pinCount, digest }: Books): Uint8Array {
+  return encodeNumbers(FORMAT_VERSION, appliedIndex, pinCount, digest === undefined ? 0 : digest + 1)
 }
 
 function encodeNumbers(...numbers: number[]): Uint8Array {
