@@ -12,6 +12,7 @@ import type {
   Role,
   Term
 } from './core/types.ts'
+import type { RaftMetrics } from './driver/metrics.ts'
 import type { Clock, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
 
 export interface AbortOptions {
@@ -31,6 +32,8 @@ export interface RaftInit {
   readonly bootstrap?: ClusterConfig
   readonly options?: Partial<CoreOptions>
   readonly seed?: number
+  /** The highest feature level that this node takes part in: lower than the version's own only to try out an upgrade. @default the version's own */
+  readonly supportedLevel?: number
 }
 
 /** What a node is made of. The node owns none of them except while it runs: `close` closes storage and transport. */
@@ -92,6 +95,8 @@ export interface Raft<Result> {
   /** Hands leadership over; answers once another node leads. Leader only. */
   transferLeadership(to?: NodeId, options?: AbortOptions): Promise<void>
   status(): CoreStatus
+  /** What the node counted since it was opened. Cheap enough to be asked for every second. */
+  metrics(): RaftMetrics
   /** Calls `listener` at each event until the result is called. */
   on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void
   /** Makes the state durable and compacts the log as far as its bounds allow. Done from time to time by itself. */

@@ -16,7 +16,7 @@ const MAX_SLICE_BYTES = 1024 * 1024
 const MAX_RUN_MS = 10
 
 export interface ApplierInit<Result> {
-  readonly stateMachine: StateMachine<Result>
+  readonly stateMachine: Pick<StateMachine<Result>, 'apply'>
   readonly clock: Clock
   /** The state stands at the last of `entries`; one result for each command among them. */
   readonly onApplied: (entries: readonly Entry[], results: readonly Result[]) => void

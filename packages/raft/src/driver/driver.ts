@@ -42,6 +42,7 @@ import { Checkpointer } from './checkpointer.ts'
 import { systemClock } from './clock.ts'
 import { Emitter } from './emitter.ts'
 import { LogWriter } from './log-writer.ts'
+import { Meter, type RaftMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
@@ -109,6 +110,7 @@ class Driver<Result> implements Raft<Result> {
   readonly #reads: Reads
   readonly #requests = new Requests()
   readonly #outgoing: Outgoing
+  readonly #meter: Meter
   #inbox: Input[] = []
   /** Of the records in `#inbox`. */
   #inboxBytes = 0
@@ -140,14 +142,16 @@ class Driver<Result> implements Raft<Result> {
     const { electionTimeoutMs, heartbeatMs, maxEntryBytes } = this.#options
     const wake = () => this.#wake()
     this.#emitter = new Emitter(logger)
-    this.#outgoing = new Outgoing((to, message) => transport.send(to, message))
+    const meter = new Meter(this.#clock.now(), this.status().lastIndex)
+    this.#meter = meter
+    this.#outgoing = new Outgoing((to, message) => this.#send(to, message))
     this.#writer = new LogWriter({
-      storage,
+      storage: meter.meterWrites(storage, this.#clock),
       onPersisted: (seq, release) => this.#onPersisted(seq, release),
       onFailed: (error) => this.#fail(`The log cannot be written: ${messageOf(error)}`)
     })
     this.#applier = new Applier({
-      stateMachine,
+      stateMachine: meter.meterApply(stateMachine, this.#clock),
       clock: this.#clock,
       onApplied: (entries, results) => this.#onApplied(entries, results),
       onFailed: (error) => this.#fail(`The state machine failed: ${messageOf(error)}`)
@@ -166,9 +170,9 @@ class Driver<Result> implements Raft<Result> {
       onDurable: (index) => this.#input({ type: 'compactable', index }),
       onFailed: (error) => this.#fail(`The state cannot be made durable: ${messageOf(error)}`)
     })
-    this.#proposals = new Proposals(maxEntryBytes, wake)
-    this.#reads = new Reads(this.#clock, READ_PATIENCE_TIMEOUTS * electionTimeoutMs, start.appliedIndex, wake)
-    this.#ticker = new Ticker(this.#clock, heartbeatMs / 3, electionTimeoutMs / 2, () => this.#input({ type: 'tick' }))
+    this.#proposals = new Proposals(maxEntryBytes, wake, meter)
+    this.#reads = new Reads(this.#clock, READ_PATIENCE_TIMEOUTS * electionTimeoutMs, start.appliedIndex, wake, meter)
+    this.#ticker = new Ticker(this.#clock, heartbeatMs / 3, electionTimeoutMs / 2, () => this.#tick())
   }
 
   async start(): Promise<void> {
@@ -208,6 +212,10 @@ class Driver<Result> implements Raft<Result> {
 
   status(): CoreStatus {
     return this.#core.status(this.#clock.now())
+  }
+
+  metrics(): RaftMetrics {
+    return this.#meter.snapshot(this.status(), this.#clock.now())
   }
 
   on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void {
@@ -264,6 +272,11 @@ class Driver<Result> implements Raft<Result> {
     this.#wake()
   }
 
+  #tick(): void {
+    this.#meter.onTick(this.#clock.now(), this.#options.heartbeatMs / 3)
+    this.#input({ type: 'tick' })
+  }
+
   #wake(): void {
     if (this.#turnPending || this.#stopped !== undefined) return
     this.#turnPending = true
@@ -287,6 +300,7 @@ class Driver<Result> implements Raft<Result> {
     this.#inbox = []
     this.#inboxBytes = 0
     const nowMs = this.#clock.now()
+    this.#meter.onTurn(inputs.length)
     let count = 0
     while (count < inputs.length) {
       core.step(inputs[count++]!, nowMs, effects)
@@ -298,10 +312,10 @@ class Driver<Result> implements Raft<Result> {
       this.#wake()
     }
     while (this.#proposals.queued) {
-      const payloads = this.#proposals.take(++this.#lastTicket)
+      const payloads = this.#proposals.take(++this.#lastTicket, nowMs)
       if (payloads !== undefined) core.step({ type: 'propose', ticket: this.#lastTicket, payloads }, nowMs, effects)
     }
-    if (this.#reads.queued && this.#reads.take(++this.#lastTicket)) {
+    if (this.#reads.queued && this.#reads.take(++this.#lastTicket, nowMs)) {
       core.step({ type: 'read', ticket: this.#lastTicket }, nowMs, effects)
     }
     for (const effect of effects) {
@@ -331,12 +345,13 @@ class Driver<Result> implements Raft<Result> {
         this.#onRefused(effect)
         break
       case 'read-ready':
-        this.#reads.onReady(effect.ticket, effect.index)
+        this.#reads.onReady(effect.ticket, effect.index, this.#clock.now())
         break
       case 'transferred':
         this.#requests.onTransferred(effect.ticket)
         break
       case 'compact':
+        this.#meter.onCompaction()
         // A failure ends the node through `onFailed`.
         this.#writer.exclusive(() => this.#components.storage.compact(effect.base)).catch(() => {})
         break
@@ -347,6 +362,7 @@ class Driver<Result> implements Raft<Result> {
         void this.#installSnapshot(effect.from, effect.base)
         break
       case 'role-changed':
+        this.#meter.onRole(effect)
         if (effect.leader !== undefined) this.#snapshotter.leaderIs(effect.leader)
         this.#emitter.emit('role', { role: effect.role, term: effect.term, leader: effect.leader })
         break
@@ -356,8 +372,7 @@ class Driver<Result> implements Raft<Result> {
         this.#emitter.emit('config', { config: effect.config, index: effect.index, committed: effect.committed })
         break
       case 'alarm':
-        this.#components.logger?.warn(`${effect.code}: ${effect.detail}`)
-        this.#emitter.emit('alarm', { code: effect.code, detail: effect.detail })
+        this.#alarm(effect.code, effect.detail)
         break
       case 'halt':
         this.#fail(effect.reason)
@@ -371,18 +386,23 @@ class Driver<Result> implements Raft<Result> {
     this.#requests.onRefused(ticket, reason, leader, detail)
   }
 
+  #send(to: NodeId, message: Message): void {
+    this.#meter.onSent(message)
+    this.#components.transport.send(to, message)
+  }
+
   // --- what the parts report --------------------------------------------------------------------------------------------------
 
   #onPersisted(seq: number, release: readonly Envelope[]): void {
     if (this.#stopped !== undefined) return
-    for (const { to, message } of release) this.#components.transport.send(to, message)
+    for (const { to, message } of release) this.#send(to, message)
     this.#input({ type: 'persisted', seq })
   }
 
   #onApplied(entries: readonly Entry[], results: readonly Result[]): void {
     if (this.#stopped !== undefined) return
     const { index } = entries.at(-1)!
-    this.#proposals.onApplied(entries, results)
+    this.#proposals.onApplied(entries, results, this.#clock.now())
     this.#reads.onApplied(index)
     this.#checkpointer.onApplied(entries)
     this.#input({ type: 'applied', index })
@@ -392,8 +412,13 @@ class Driver<Result> implements Raft<Result> {
   #transportHandler(): TransportHandler {
     return {
       onMessage: (from, message) => {
-        if (this.#inbox.length >= MAX_INBOX || this.#inboxBytes >= MAX_INBOX_BYTES) return
-        this.#inboxBytes += recordBytesOf(message)
+        if (this.#inbox.length >= MAX_INBOX || this.#inboxBytes >= MAX_INBOX_BYTES) {
+          this.#meter.onDropped()
+          return
+        }
+        const bytes = recordBytesOf(message)
+        this.#inboxBytes += bytes
+        this.#meter.onReceived(message.type, bytes)
         this.#input({ type: 'receive', from, message })
       },
       onPeerUp: (peer) => this.#input({ type: 'peer-up', peer }),
@@ -402,7 +427,11 @@ class Driver<Result> implements Raft<Result> {
         this.#input({ type: 'peer-down', peer })
       },
       onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
-      onFetchChunk: (_from, snapshotId, chunk) => this.#snapshotter.serveChunk(snapshotId, chunk)
+      onFetchChunk: async (_from, snapshotId, chunk) => {
+        const bytes = await this.#snapshotter.serveChunk(snapshotId, chunk)
+        this.#meter.onSnapshotSent(bytes.length)
+        return bytes
+      }
     }
   }
 
@@ -415,7 +444,9 @@ class Driver<Result> implements Raft<Result> {
 
   async #offerSnapshot(): Promise<void> {
     try {
-      this.#input({ type: 'snapshot-ready', base: await this.#snapshotter.offer() })
+      const base = await this.#snapshotter.offer()
+      this.#meter.onSnapshotOffered()
+      this.#input({ type: 'snapshot-ready', base })
     } catch (error) {
       // The core gives up on the peer's transfer in time, and asks again.
       if (this.#stopped === undefined) this.#alarm('snapshot-not-made', messageOf(error))
@@ -434,10 +465,12 @@ class Driver<Result> implements Raft<Result> {
           throw error
         })
       })
+      this.#meter.onSnapshotInstalled(manifest.totalBytes)
       this.#onRestored(manifest.base)
       await snapshots.prune()
     } catch (error) {
       if (this.#stopped !== undefined) return
+      this.#meter.onSnapshotFailed()
       this.#alarm('snapshot-not-fetched', messageOf(error))
       this.#input({ type: 'snapshot-failed', index: base.index })
     }
@@ -453,6 +486,7 @@ class Driver<Result> implements Raft<Result> {
   }
 
   #alarm(code: string, detail: string): void {
+    this.#meter.onAlarm(code)
     this.#components.logger?.warn(`${code}: ${detail}`)
     this.#emitter.emit('alarm', { code, detail })
   }

@@ -22,7 +22,7 @@ const MAX_BATCH_ENTRIES = 16_384
 const MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 export interface LogWriterInit {
-  readonly storage: LogStorage
+  readonly storage: Pick<LogStorage, 'persist'>
   /** All up to `seq` is durable; `release` may leave now. */
   readonly onPersisted: (seq: number, release: readonly Envelope[]) => void
   /** The storage failed, for good. */

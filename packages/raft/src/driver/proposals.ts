@@ -9,6 +9,7 @@
 import type { Committed } from '../api.ts'
 import { type Entry, EntryKind, type Index, type NodeId, type RefusalReason, type Term } from '../core/types.ts'
 import { NotLeaderError, OutcomeUnknownError, ProposalLostError, ProposalRefusedError } from '../errors.ts'
+import type { Meter } from './metrics.ts'
 
 /** Limits of one `propose` input, which the core takes or refuses as a whole. */
 const MAX_INPUT_ENTRIES = 16_384
@@ -23,13 +24,19 @@ interface Call<Result> {
   first: Index
   last: Index
   term: Term
+  /** When it was proposed. Milliseconds. */
+  atMs: number
   readonly settle: (outcome: readonly Committed<Result>[] | Error) => void
   settled: boolean
 }
 
+/** Told of what becomes of calls (`metrics.ts`). */
+export type ProposalMeter = Pick<Meter, 'onAccepted' | 'onRefused' | 'onCommitted'>
+
 export class Proposals<Result> {
   readonly #maxEntryBytes: number
   readonly #wake: () => void
+  readonly #meter: ProposalMeter | undefined
   /** Handed in, and not proposed yet. */
   #queued: Call<Result>[] = []
   /** Proposed; the core answers within the same turn. */
@@ -39,7 +46,8 @@ export class Proposals<Result> {
   #head = 0
 
   /** @param wake - asks for a turn */
-  constructor(maxEntryBytes: number, wake: () => void) {
+  constructor(maxEntryBytes: number, wake: () => void, meter?: ProposalMeter) {
+    this.#meter = meter
     this.#maxEntryBytes = maxEntryBytes
     this.#wake = wake
   }
@@ -72,6 +80,7 @@ export class Proposals<Result> {
         first: 0,
         last: 0,
         term: 0,
+        atMs: 0,
         settled: false,
         settle: (outcome) => {
           if (call.settled) return
@@ -92,7 +101,7 @@ export class Proposals<Result> {
   }
 
   /** The next payloads to propose together; undefined when nothing is queued. */
-  take(ticket: number): Uint8Array[] | undefined {
+  take(ticket: number, nowMs: number): Uint8Array[] | undefined {
     const payloads: Uint8Array[] = []
     const calls: Call<Result>[] = []
     let bytes = 0
@@ -103,6 +112,7 @@ export class Proposals<Result> {
       count++
       // Its caller is gone, and nothing was appended: the kindest of unknown outcomes.
       if (call.settled) continue
+      call.atMs = nowMs
       calls.push(call)
       bytes += call.bytes
       for (const command of call.commands) payloads.push(command)
@@ -132,6 +142,7 @@ export class Proposals<Result> {
       index = call.last + 1
       this.#waiting.push(call)
     }
+    this.#meter?.onAccepted(index - first)
     return true
   }
 
@@ -140,7 +151,10 @@ export class Proposals<Result> {
     const calls = this.#asked.get(ticket)
     if (calls === undefined) return false
     this.#asked.delete(ticket)
-    for (const call of calls) call.settle(refusal(reason, leader, detail))
+    for (const call of calls) {
+      this.#meter?.onRefused(reason)
+      call.settle(refusal(reason, leader, detail))
+    }
     return true
   }
 
@@ -149,7 +163,7 @@ export class Proposals<Result> {
    *
    * @param results - one for each entry that is a command
    */
-  onApplied(entries: readonly Entry[], results: readonly Result[]): void {
+  onApplied(entries: readonly Entry[], results: readonly Result[], nowMs: number): void {
     let result = 0
     for (const entry of entries) {
       const value = entry.kind === EntryKind.command ? results[result++] : undefined
@@ -164,6 +178,7 @@ export class Proposals<Result> {
       call.results.push({ index: entry.index, term: entry.term, result: value as Result })
       if (entry.index < call.last) continue
       this.#head++
+      this.#meter?.onCommitted(nowMs - call.atMs)
       call.settle(call.results)
     }
     this.#trim()

@@ -7,6 +7,7 @@
 import type { Index, RefusalReason } from '../core/types.ts'
 import { ReadUnavailableError } from '../errors.ts'
 import type { Clock } from '../ports.ts'
+import type { Meter } from './metrics.ts'
 
 interface Waiter {
   /** Wakes when the state stands here; unknown until a leader has said. */
@@ -16,6 +17,14 @@ interface Waiter {
   settled: boolean
 }
 
+/** Told of questions and answers (`metrics.ts`). */
+export type ReadMeter = Pick<Meter, 'onReadAsked' | 'onReadConfirmed'>
+
+interface Question {
+  readonly waiters: readonly Waiter[]
+  readonly atMs: number
+}
+
 /** Before a refused question is asked again. */
 const RETRY_MS = 25
 
@@ -23,9 +32,10 @@ export class Reads {
   readonly #clock: Clock
   readonly #patienceMs: number
   readonly #wake: () => void
+  readonly #meter: ReadMeter | undefined
   #appliedIndex: Index
   #queued: Waiter[] = []
-  readonly #asked = new Map<number, readonly Waiter[]>()
+  readonly #asked = new Map<number, Question>()
   /** Have an index. */
   #waiting: Waiter[] = []
   /** Ask again soon; each with what ends that. */
@@ -36,7 +46,8 @@ export class Reads {
    * @param patienceMs - how long a barrier without a signal is asked for
    * @param wake - asks for a turn
    */
-  constructor(clock: Clock, patienceMs: number, appliedIndex: Index, wake: () => void) {
+  constructor(clock: Clock, patienceMs: number, appliedIndex: Index, wake: () => void, meter?: ReadMeter) {
+    this.#meter = meter
     this.#clock = clock
     this.#patienceMs = patienceMs
     this.#appliedIndex = appliedIndex
@@ -60,18 +71,21 @@ export class Reads {
   }
 
   /** Begins one question for all barriers that wait. @returns whether there are any */
-  take(ticket: number): boolean {
+  take(ticket: number, nowMs: number): boolean {
     const waiters = this.#queued.filter((waiter) => !waiter.settled)
     this.#queued = []
     if (waiters.length === 0) return false
-    this.#asked.set(ticket, waiters)
+    this.#asked.set(ticket, { waiters, atMs: nowMs })
+    this.#meter?.onReadAsked(waiters.length)
     return true
   }
 
-  onReady(ticket: number, index: Index): void {
-    const waiters = this.#asked.get(ticket) ?? []
+  onReady(ticket: number, index: Index, nowMs: number): void {
+    const question = this.#asked.get(ticket)
+    if (question === undefined) return
     this.#asked.delete(ticket)
-    for (const waiter of waiters) {
+    this.#meter?.onReadConfirmed(nowMs - question.atMs)
+    for (const waiter of question.waiters) {
       if (index <= this.#appliedIndex) {
         waiter.settle(this.#appliedIndex)
       } else {
@@ -83,8 +97,9 @@ export class Reads {
 
   /** Nobody confirmed: asks again, for those who still wait. @returns whether the ticket was one of a read */
   onRefused(ticket: number, reason: RefusalReason, detail: string): boolean {
-    const waiters = this.#asked.get(ticket)
-    if (waiters === undefined) return false
+    const question = this.#asked.get(ticket)
+    if (question === undefined) return false
+    const { waiters } = question
     this.#asked.delete(ticket)
     const nowMs = this.#clock.now()
     const patient = waiters.filter((waiter) => !waiter.settled && nowMs < waiter.deadlineMs)
@@ -120,7 +135,7 @@ export class Reads {
     const all = [
       ...this.#queued,
       ...this.#waiting,
-      ...[...this.#asked.values()].flat(),
+      ...[...this.#asked.values()].flatMap(({ waiters }) => waiters),
       ...[...this.#retrying.keys()].flat()
     ]
     this.#retrying.clear()

@@ -67,7 +67,7 @@ function start(): Written {
   return { disk, writer, seqs, released, errors }
 }
 
-const answer = (to: string) => ({ to, message: { type: 'timeout-now', term: 1 } }) as const
+const answer = (to: string) => ({ to, message: { type: 'timeout-now', term: 1, leaseOver: false } }) as const
 
 describe('LogWriter', () => {
   it('leaves on disk what one write after another would, however they are merged', async () => {

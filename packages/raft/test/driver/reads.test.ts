@@ -9,7 +9,7 @@ describe('Reads', () => {
     let wakes = 0
     const reads = new Reads(clock, 1000, 0, () => wakes++)
     const barrier = reads.barrier(undefined)
-    assert.ok(reads.take(1))
+    assert.ok(reads.take(1, 0))
     assert.ok(reads.onRefused(1, 'leadership-lost', 'nobody leads'))
     reads.stop('the node was closed')
     await assert.rejects(barrier, { name: 'ReadUnavailableError', message: /closed/ })

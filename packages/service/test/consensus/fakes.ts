@@ -101,6 +101,10 @@ export class FakeRaft implements Raft<OpResult> {
     } as unknown as CoreStatus
   }
 
+  metrics(): never {
+    throw new Error('not used')
+  }
+
   on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void {
     const listeners = this.#listeners.get(event) ?? new Set()
     this.#listeners.set(event, listeners)
