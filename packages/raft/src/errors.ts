@@ -77,6 +77,8 @@ export type RaftStartCode =
   | 'state-behind-log'
   /** The state holds more than the log: they do not belong together, or the log was put back to an older copy. */
   | 'state-ahead-of-log'
+  /** The log was written at a feature level that this version does not know: it was upgraded, and went back to an older version. */
+  | 'unknown-level'
 
 /** The node was not started: log, snapshots and state do not fit together. Nothing was changed. */
 export class RaftStartError extends Error {

@@ -6,6 +6,7 @@
  * node which was cut off, or removed, cannot disturb the others (T20). A leader that hands over skips both (T22).
  */
 
+import { jitterShare } from './fitness.ts'
 import { becomeLeader } from './leading.ts'
 import { isVoter, membersOf } from './members.ts'
 import type { PreVoteRequest, PreVoteResponse, TimeoutNow, VoteRequest, VoteResponse } from './messages.ts'
@@ -104,7 +105,8 @@ function countVotes(s: CoreState): void {
 export function isSticky(s: CoreState, candidate: NodeId): boolean {
   if (s.mutations.has('never-sticky')) return false
   if (s.leading !== undefined) return true
-  if (s.leader === undefined || s.leader === candidate) return false
+  if (s.leader === undefined) return false
+  if (s.leader === candidate && !s.mutations.has('former-leader-refused')) return false
   return s.nowMs - s.leaderContactMs < s.options.electionTimeoutMs
 }
 
@@ -155,19 +157,22 @@ export function onVoteResponse(s: CoreState, from: NodeId, message: VoteResponse
 }
 
 /** The leader hands over: campaigns at once, without a pre-vote (T22; dissertation §3.10). */
-export function onTimeoutNow(s: CoreState, from: NodeId, _message: TimeoutNow): void {
+export function onTimeoutNow(s: CoreState, from: NodeId, message: TimeoutNow): void {
   if (s.leader !== from || s.role !== 'follower' || !mayCampaign(s)) return
+  s.leasesOverInTerm = message.leaseOver ? s.term + 1 : undefined
   startElection(s, true)
 }
 
 /**
  * The stream to a peer broke. If it led to the leader, the leader may be gone: this node stops vouching for it, and asks for
  * pre-votes after a short random wait unless it hears from it before. A wrong guess is harmless: a pre-vote changes nothing,
- * and is lost unless a majority missed the leader too. A learner keeps waiting (T27).
+ * and is lost unless a majority missed the leader too. Who should rather not lead waits for the others here as well. A learner keeps waiting (T27).
  */
 export function onLeaderStreamLost(s: CoreState): void {
   if (!mayCampaign(s)) return
   s.leaderContactMs = Number.NEGATIVE_INFINITY
-  const soon = s.nowMs + s.prng.between(STREAM_LOSS_WAIT_MS.shortest, STREAM_LOSS_WAIT_MS.longest)
+  const { shortest, longest } = STREAM_LOSS_WAIT_MS
+  const waitMs = s.prng.between(shortest, shortest + (longest - shortest) * jitterShare(s.options))
+  const soon = s.nowMs + waitMs + s.campaignDelayMs
   s.electionDeadlineMs = Math.min(s.electionDeadlineMs ?? soon, soon)
 }

@@ -3,6 +3,7 @@
  * agree, cut what conflicts, append what is new, commit what was verified, and answer once it is durable.
  */
 
+import { entryFault, levelOf } from './announcements.ts'
 import { invariant } from './invariants.ts'
 import { decodeConfig } from './members.ts'
 import type { AppendEntriesRequest } from './messages.ts'
@@ -69,7 +70,9 @@ function refuse(s: CoreState, to: NodeId, message: AppendEntriesRequest): void {
     index: message.prevIndex,
     hintIndex,
     hintTerm: log.termAt(hintIndex) ?? 0,
-    readPosition: message.readPosition
+    readPosition: message.readPosition,
+    health: s.health,
+    priority: s.options.priority
   })
 }
 
@@ -105,6 +108,9 @@ function takeEntries(s: CoreState, from: NodeId, message: AppendEntriesRequest):
       }
       s.truncateLog(entry.index)
     }
+    // Neither skipped nor taken: this version would make another state of the log than the others do (T59).
+    const fault = entryFault(entry, s.supportedLevel)
+    invariant(fault === undefined, () => `the log of ${from} cannot be followed: ${fault}`)
     log.append(entry)
   }
 }
@@ -112,6 +118,7 @@ function takeEntries(s: CoreState, from: NodeId, message: AppendEntriesRequest):
 /** What the leader committed is committed here as far as this very message verified the log (T10, T12), never up to a tail it did not. */
 function commitVerified(s: CoreState, leaderCommit: Index, matchIndex: Index): void {
   const bound = s.mutations.has('commit-past-match') ? s.log.lastIndex : matchIndex
+  if (s.mutations.has('commit-beyond-log')) s.log.commitIndex = Math.max(s.log.commitIndex, leaderCommit)
   s.log.commitIndex = Math.max(s.log.commitIndex, Math.min(leaderCommit, bound))
 }
 
@@ -131,7 +138,9 @@ function acknowledge(s: CoreState, to: NodeId, message: AppendEntriesRequest, ma
     index,
     hintIndex: 0,
     hintTerm: 0,
-    readPosition: message.readPosition
+    readPosition: message.readPosition,
+    health: s.health,
+    priority: s.options.priority
   } as const
   if (unsafe) s.sendUnsafely(to, response)
   else s.send(to, response, index)
@@ -155,6 +164,9 @@ function messageFault(s: CoreState, message: AppendEntriesRequest): string | und
     if (!verified && !isIntact(entry, chain, s.checksum)) return `entry ${entry.index} fails its checksum`
     if (!held && entry.kind === EntryKind.config && decodeConfig(payloadOf(entry)) === undefined) {
       return `entry ${entry.index} says that it is a configuration and is none`
+    }
+    if (!held && entry.kind === EntryKind.level && levelOf(entry) === undefined) {
+      return `entry ${entry.index} says that it is a feature level and is none`
     }
     index = entry.index
     term = entry.term

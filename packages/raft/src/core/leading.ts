@@ -3,6 +3,10 @@
  * the reasons for which it gives up by the clock. Sending is in `replication.ts`.
  */
 
+import { encodeLease } from './announcements.ts'
+import { noteHandOver, wantedHeir } from './fitness.ts'
+import { otherLeasesEndMs, tickLease } from './lease.ts'
+import { settleLevel } from './levels.ts'
 import { leaveIfRemoved, settleMembership, tickFarewells, trackPeers } from './membership.ts'
 import type { AppendEntriesResponse } from './messages.ts'
 import type { Progress } from './progress.ts'
@@ -12,10 +16,8 @@ import { appendOwn, flushPeers, sendDueHeartbeats } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 import { tickSnapshots } from './snapshots.ts'
 import type { CoreState, Leading } from './state.ts'
-import { continueTransfer, stepDownInFavour } from './transfer.ts'
+import { continueTransfer, handOver, stepDownInFavour } from './transfer.ts'
 import { EntryKind, type Index } from './types.ts'
-
-const NO_PAYLOAD = new Uint8Array(0)
 
 /** Refusals in a row of what a peer had acknowledged that cannot all be late ones: more than are under way to it. */
 const MAX_BROKEN_PROMISES = 100
@@ -40,11 +42,15 @@ export function becomeLeader(s: CoreState): void {
     quorumFloorMs: s.nowMs,
     reads: [],
     readPosition: 0,
-    roundPosition: 0
+    roundPosition: 0,
+    settledFromMs: s.nowMs,
+    commitNotBeforeMs: otherLeasesEndMs(s),
+    leaseMarks: [],
+    leaseGivenUp: false
   }
   s.leading = leading
   trackPeers(s, leading, leading.noopIndex)
-  appendOwn(s, leading, EntryKind.noop, NO_PAYLOAD)
+  appendOwn(s, leading, EntryKind.noop, encodeLease(s.options.leaseMs))
   adoptFollowerReads(s, leading)
 }
 
@@ -87,6 +93,8 @@ export function propose(s: CoreState, ticket: number, payloads: readonly Uint8Ar
 
 /** A peer answered AppendEntries. That it answered at all is noted by the caller. */
 export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: AppendEntriesResponse): void {
+  peer.health = message.health
+  peer.priority = message.priority
   if (message.index > s.log.lastIndex) {
     s.alarm('bad-answer', `${peer.id} answered for ${message.index}, past the last entry ${s.log.lastIndex}`)
     return
@@ -121,6 +129,8 @@ function forgetfulPeer(s: CoreState, peer: Progress): void {
  */
 function advanceCommit(s: CoreState, leading: Leading): void {
   const { log } = s
+  // A leader before this one may still serve reads by its lease: nothing may come to pass that it does not know of (T49).
+  if (s.nowMs < leading.commitNotBeforeMs) return
   const own = s.mutations.has('own-match-at-append') ? log.lastIndex : log.durableIndex
   const { config } = log.config
   const deciding = s.mutations.has('commit-ignores-outgoing') ? { ...config, outgoing: [] } : config
@@ -134,6 +144,7 @@ function advanceCommit(s: CoreState, leading: Leading): void {
 export function finishLeading(s: CoreState, leading: Leading): void {
   advanceCommit(s, leading)
   settleMembership(s, leading)
+  settleLevel(s, leading)
   if (hasCommittedInTerm(s, leading)) releaseReads(s, leading)
   continueTransfer(s, leading)
   flushPeers(s, leading)
@@ -156,6 +167,12 @@ export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): vo
     becomeFollower(s, s.term, undefined)
     return
   }
+  const heir = wantedHeir(s, leading)
+  if (heir !== undefined) {
+    noteHandOver(s, leading)
+    handOver(s, heir.id, undefined)
+  }
+  tickLease(s, leading, stalled)
   tickSnapshots(s, leading)
   tickFarewells(s, leading)
   sendDueHeartbeats(s, leading)

@@ -8,10 +8,12 @@
  * Called by all rules of the core; calls nothing but `members.ts`.
  */
 
+import { FIRST_LEVEL, leaseOf, levelOf } from './announcements.ts'
 import { invariant } from './invariants.ts'
 import { decodeConfig } from './members.ts'
 import { type Mutation, NO_MUTATIONS } from './mutations.ts'
 import { payloadOf } from './record.ts'
+import { Timeline } from './timeline.ts'
 import { type ClusterConfig, type Entry, EntryKind, type Index, type LogBase, type Term } from './types.ts'
 
 /** A configuration and the entry that brought it; the first of a log is its base's. */
@@ -26,6 +28,10 @@ export class Log {
   #entries: Entry[]
   /** Ascending by index, never empty: the configuration at the base, then one for each config entry. */
   #configs: PlacedConfig[]
+  /** The feature level, from the entry on that brings it (T59). */
+  levels: Timeline
+  /** The lease of the leader of the day in milliseconds, from the no-op on with which its term begins (T49). */
+  leases: Timeline
   #bytes = 0
 
   /** Entries up to here are on this node's disk. `durableIndex <= lastIndex`. */
@@ -52,6 +58,8 @@ export class Log {
     this.#base = base
     this.#entries = []
     this.#configs = [{ index: base.index, config: base.config }]
+    this.levels = new Timeline(base.index, base.level ?? FIRST_LEVEL)
+    this.leases = new Timeline(base.index, base.leaseMs ?? 0)
     for (const entry of entries) this.append(entry)
     invariant(
       appliedIndex >= base.index && appliedIndex <= this.lastIndex,
@@ -124,7 +132,18 @@ export class Log {
     const entry = this.entry(index)
     if (entry === undefined) return undefined
     const { config } = this.configAt(index)
-    return config.voters.length === 0 ? undefined : { index, term: entry.term, chain: entry.chain, config }
+    if (config.voters.length === 0) return undefined
+    const level = this.#mutations.has('level-lost-by-compaction') ? FIRST_LEVEL : this.levels.at(index)
+    const leaseMs = this.leases.at(index)
+    const { term, chain } = entry
+    return {
+      index,
+      term,
+      chain,
+      config,
+      ...(level === FIRST_LEVEL ? {} : { level }),
+      ...(leaseMs === 0 ? {} : { leaseMs })
+    }
   }
 
   /** Whether a log that ends with (`term`, `index`) is at least as complete as this one (paper §5.4.1). */
@@ -181,6 +200,12 @@ export class Log {
       const config = decodeConfig(payloadOf(entry))
       invariant(config !== undefined, () => `entry ${entry.index} says that it is a configuration and is none`)
       this.#configs.push({ index: entry.index, config })
+    } else if (entry.kind === EntryKind.noop) {
+      this.leases.append(entry.index, leaseOf(entry))
+    } else if (entry.kind === EntryKind.level) {
+      const level = levelOf(entry)
+      invariant(level !== undefined, () => `entry ${entry.index} says that it is a feature level and is none`)
+      this.levels.append(entry.index, level)
     }
     this.#entries.push(entry)
     this.#bytes += entry.record.length
@@ -200,6 +225,8 @@ export class Log {
     if (!this.#mutations.has('config-kept-by-truncation')) {
       while (this.#configs[this.#configs.length - 1]!.index >= from) this.#configs.pop()
     }
+    this.levels.truncate(from)
+    this.leases.truncate(from)
     this.durableIndex = Math.min(this.durableIndex, from - 1)
     this.stagedIndex = Math.min(this.stagedIndex, from - 1)
   }
@@ -217,6 +244,8 @@ export class Log {
     this.#entries = this.#entries.slice(count)
     const kept = this.configAt(index)
     this.#configs = this.#configs.filter((placed) => placed.index >= kept.index)
+    this.levels.compact(index)
+    this.leases.compact(index)
     this.#base = base
     return base
   }
@@ -233,6 +262,8 @@ export class Log {
     this.#entries = this.#mutations.has('log-kept-by-snapshot') ? this.#entries.slice(beyond) : []
     this.#configs = [{ index: base.index, config: base.config }]
     if (this.#mutations.has('config-kept-by-snapshot')) this.#configs.push(...later)
+    this.levels = new Timeline(base.index, base.level ?? FIRST_LEVEL)
+    this.leases = new Timeline(base.index, base.leaseMs ?? 0)
     this.#bytes = 0
     this.durableIndex = base.index
     this.stagedIndex = base.index

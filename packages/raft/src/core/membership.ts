@@ -35,7 +35,8 @@ export function changeMembers(s: CoreState, ticket: number, change: MembershipCh
     s.refuse(ticket, 'illegal-change', `the membership cannot be changed so: ${next}`)
     return
   }
-  const index = appendConfig(s, leading, next)
+  const sorted = !s.mutations.has('names-in-own-order')
+  const index = appendConfig(s, leading, sorted ? next : { ...next, voters: next.voters.toReversed() })
   s.out.push({ type: 'proposed', ticket, first: index, last: index, term: s.term })
 }
 

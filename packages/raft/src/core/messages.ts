@@ -4,7 +4,7 @@
  * Every message carries the sender's term (paper §5.1), except that a pre-vote names the term the sender would campaign in.
  */
 
-import type { Entry, Index, LogBase, Term } from './types.ts'
+import type { Entry, Health, Index, LogBase, Term } from './types.ts'
 
 /** Would you vote for me in `term`? Changes nothing on the receiver (dissertation §9.6). */
 export interface PreVoteRequest {
@@ -66,6 +66,9 @@ export interface AppendEntriesResponse {
   /** Refused: the term of the entry at `hintIndex`. */
   readonly hintTerm: Term
   readonly readPosition: number
+  /** How fit the sender is to lead, and how much it should: what a hand-over goes by. */
+  readonly health: Health
+  readonly priority: number
 }
 
 /** The leader has a snapshot and no longer the log: fetch it from the leader, over the bulk protocol. */
@@ -90,6 +93,8 @@ export interface InstallSnapshotResponse {
 export interface TimeoutNow {
   readonly type: 'timeout-now'
   readonly term: Term
+  /** No lease of the sender, or of a leader before it, is in force any more: the next leader need not wait for one (T49). */
+  readonly leaseOver: boolean
 }
 
 /** A follower asks the leader for a read index, for all the reads that wait there. */

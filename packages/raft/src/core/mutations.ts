@@ -48,6 +48,8 @@ export const MUTATIONS = [
   'previous-checked-by-index',
   /** T17: a truncation does not reach the disk. */
   'truncation-not-written',
+  /** T18: what is committed is taken from the leader's word, though the log here does not go so far. */
+  'commit-beyond-log',
   /** T20: a node campaigns without asking first. */
   'no-pre-vote',
   /** T20: a node that hears its leader helps to replace it. */
@@ -58,10 +60,20 @@ export const MUTATIONS = [
   'pre-vote-restarts-timer',
   /** T22: a refused pre-vote does not say what the term is. */
   'pre-vote-hides-term',
+  /** T22: a leader that went is refused by those who heard it a moment ago. */
+  'former-leader-refused',
   /** T23: a leader whose disk hangs goes on. */
   'stalled-disk-leads',
+  /** T23: a leader that is unfit does not hand over. */
+  'unfit-leader-stays',
+  /** T23: a hand-over goes to a voter that is unfit. */
+  'hand-over-to-unfit',
+  /** T23: a leader never makes way for a voter of higher priority. */
+  'priority-ignored',
   /** T24: a node whose disk hangs campaigns. */
   'stalled-disk-campaigns',
+  /** T24: a node that is not well, or of low priority, campaigns as soon as the others. */
+  'eager-campaign',
   /** T25: room in the window of messages under way never comes back. */
   'window-never-freed',
   /** T26: after a stall of this very node the silence of the others counts. */
@@ -70,6 +82,8 @@ export const MUTATIONS = [
   'learner-campaigns',
   /** T27: a node that believes itself a learner refuses to vote. */
   'learner-refuses-vote',
+  /** T28: a leader takes proposals without end. */
+  'intake-unlimited',
   /** T29: a membership change starts before anything of the leader's own term is committed. */
   'no-own-term-barrier',
   /** T29: a membership change starts while the one before is not committed. */
@@ -92,10 +106,14 @@ export const MUTATIONS = [
   'joint-never-left',
   /** T38: a snapshot is installed over a newer state. */
   'stale-snapshot-taken',
+  /** T39: a state that was written too late, below where the log begins by now, is obeyed. */
+  'late-compaction-obeyed',
   /** T42: entries of the old log stay above an installed snapshot. */
   'log-kept-by-snapshot',
   /** T43: after a restart all that the log holds is applied again. */
   'applied-twice',
+  /** T45: a node writes the names of a configuration in an order of its own. */
+  'names-in-own-order',
   /** T46: a new leader answers reads from the commit index that it brought along. */
   'read-before-own-commit',
   /** T47: any answer of a peer confirms all reads, also those that came after the question. */
@@ -105,7 +123,21 @@ export const MUTATIONS = [
   /** T47: a restarted follower numbers its questions as it did before. */
   'question-numbers-reused',
   /** T48: a leader answers reads without asking whether it still leads. */
-  'read-unconfirmed'
+  'read-unconfirmed',
+  /** T49: a new leader commits while the one before may still hold a lease. */
+  'lease-not-waited-for',
+  /** T49: a new leader waits for as long as it would take leases itself, not for as long as those before it did. */
+  'lease-waited-for-by-option',
+  /** T49: a lease runs from the answer of a quorum, not from what was answered. */
+  'lease-from-answer',
+  /** T49: whether the lease still runs is not asked again after the state was read. */
+  'lease-not-checked-again',
+  /** T49: a leader that handed over goes on reading by its lease. */
+  'lease-kept-by-transfer',
+  /** T59: the feature level is raised without asking who knows it. */
+  'level-raised-unasked',
+  /** T59: the feature level is forgotten with the entry that brought it, when the log is compacted. */
+  'level-lost-by-compaction'
 ] as const
 
 /** A bug that can be put back on purpose. */

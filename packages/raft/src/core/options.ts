@@ -20,8 +20,19 @@ export const defaultCoreOptions: CoreOptions = {
   maxUncommittedBytes: 64 * MIB,
   maxApplyEntries: 4096,
   trailingEntries: 10_240,
-  maxLogBytes: 64 * MIB
+  maxLogBytes: 64 * MIB,
+  priority: 0,
+  leaseMs: 0
 }
+
+/** Priorities go from minus this to this. */
+export const MAX_PRIORITY = 4
+
+/**
+ * By how much more than another's one clock may run in the same time, as a part of it: each may be off by 5 %, and
+ * 1.05 / 0.95 is below 1.11. A new leader waits for so much more than a lease takes (T49).
+ */
+export const CLOCK_DRIFT = 0.11
 
 /**
  * Shortest and longest wait, in ms, between the loss of the stream to the leader and the pre-vote that follows from it. Random, so
@@ -48,8 +59,9 @@ export const READ_TIMEOUTS = 2
  * @throws {RangeError} that names the option, its value and the rule it breaks
  */
 export function checkCoreOptions(options: CoreOptions): void {
-  for (const [name, value] of Object.entries(options) as [keyof CoreOptions, number][]) {
-    const smallest = name === 'trailingEntries' ? 0 : 1
+  const { priority, ...others } = options
+  for (const [name, value] of Object.entries(others) as [keyof CoreOptions, number][]) {
+    const smallest = name === 'trailingEntries' || name === 'leaseMs' ? 0 : 1
     const whole = name === 'electionTimeoutMs' || name === 'heartbeatMs' || Number.isSafeInteger(value)
     if (!whole || !(value >= smallest) || value === Number.POSITIVE_INFINITY) {
       throw new RangeError(
@@ -60,6 +72,14 @@ export function checkCoreOptions(options: CoreOptions): void {
   if (options.heartbeatMs >= options.electionTimeoutMs / 3) {
     throw new RangeError(
       `heartbeatMs is ${options.heartbeatMs}, but must be below a third of electionTimeoutMs (${options.electionTimeoutMs}), so that one lost heartbeat starts no election`
+    )
+  }
+  if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
+    throw new RangeError(`priority is ${priority}, but must be a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`)
+  }
+  if (options.leaseMs * (1 + CLOCK_DRIFT) >= options.electionTimeoutMs) {
+    throw new RangeError(
+      `leaseMs is ${options.leaseMs}, but with ${CLOCK_DRIFT * 100} % for clocks that run apart it must be below electionTimeoutMs (${options.electionTimeoutMs}): each new leader waits so long before it commits`
     )
   }
 }

@@ -16,7 +16,7 @@
  * All transitions are methods here; `replication.ts` and `leading.ts` call them.
  */
 
-import type { Index, LogBase, NodeId } from './types.ts'
+import type { Health, Index, LogBase, NodeId } from './types.ts'
 
 /** Messages with entries that are under way to one peer: how many, how many bytes, and where each ends. */
 class Inflight {
@@ -91,6 +91,9 @@ export class Progress {
   contactAtMs = Number.NEGATIVE_INFINITY
   /** When this leader began to count on the peer; silence is measured from here at the earliest. Milliseconds. */
   readonly knownSinceMs: number
+  /** What the peer last said of itself. */
+  health: Health = 'good'
+  priority = 0
   /** The highest read position that the peer confirmed (T47). */
   readPosition = 0
   /**

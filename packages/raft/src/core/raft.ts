@@ -9,8 +9,9 @@
  * | `leading.ts` | taking office, proposals, commit, check-quorum |
  * | `replication.ts`, `progress.ts` | what is sent to whom |
  * | `membership.ts`, `members.ts` | changes of the configuration |
- * | `transfer.ts` | handing over |
- * | `reads.ts` | linearizable reads |
+ * | `transfer.ts`, `fitness.ts` | handing over, and who should rather lead |
+ * | `reads.ts`, `lease.ts` | linearizable reads |
+ * | `levels.ts`, `announcements.ts` | feature levels |
  * | `snapshots.ts` | snapshots and compaction |
  * | `state.ts` | hard state, durability, what may leave when |
  * | `log.ts`, `quorum.ts`, `roles.ts` | the log, majorities, stepping down |
@@ -18,6 +19,7 @@
  * Called by `../driver` and `../sim`; calls nothing outside this folder.
  */
 
+import { logFault, SUPPORTED_LEVEL } from './announcements.ts'
 import {
   countOwnVote,
   isSticky,
@@ -30,9 +32,12 @@ import {
   startElectionTimer,
   tickElection
 } from './election.ts'
+import { onHealth } from './fitness.ts'
 import { onAppendEntriesRequest } from './following.ts'
 import { checkState, invariant } from './invariants.ts'
 import { finishLeading, onAppendEntriesResponse, propose, tickLeader } from './leading.ts'
+import { leaseRemainingMs } from './lease.ts'
+import { peerLeft, peerSaysLevel } from './levels.ts'
 import { Log } from './log.ts'
 import { configFault, EMPTY_CONFIG, sameConfig } from './members.ts'
 import { changeMembers } from './membership.ts'
@@ -80,6 +85,8 @@ export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> 
   const joiner = init.base.index === 0 && sameConfig(init.base.config, EMPTY_CONFIG)
   const fault = joiner ? undefined : configFault(init.base.config)
   invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
+  const unknown = logFault(init.base, init.entries, init.supportedLevel ?? SUPPORTED_LEVEL)
+  invariant(unknown === undefined, () => `the stored log cannot be worked with: ${unknown}`)
   const log = new Log(init.base, init.entries, init.appliedIndex, mutations)
   invariant(
     log.lastTerm <= init.hardState.term,
@@ -164,6 +171,7 @@ class Core implements RaftCore {
       leader: s.leader,
       baseIndex: s.log.base.index,
       lastIndex: s.log.lastIndex,
+      logBytes: s.log.bytes,
       lastTerm: s.log.lastTerm,
       durableIndex: s.log.durableIndex,
       commitIndex: s.log.commitIndex,
@@ -171,6 +179,11 @@ class Core implements RaftCore {
       config,
       configIndex: index,
       configCommitted: committed,
+      health: s.health,
+      priority: s.options.priority,
+      leaseRemainingMs: leaseRemainingMs(s, nowMs),
+      level: s.log.levels.at(s.log.commitIndex),
+      supportedLevel: s.supportedLevel,
       peers: peerStatuses(s, nowMs)
     }
   }
@@ -181,6 +194,14 @@ class Core implements RaftCore {
 
   baseAt(index: Index): LogBase | undefined {
     return this.#s.log.baseAt(index)
+  }
+
+  leaseIndex(nowMs: number): Index | undefined {
+    return leaseRemainingMs(this.#s, nowMs) > 0 ? this.#s.log.commitIndex : undefined
+  }
+
+  holdsLease(nowMs: number): boolean {
+    return this.#s.mutations.has('lease-not-checked-again') || leaseRemainingMs(this.#s, nowMs) > 0
   }
 }
 
@@ -199,7 +220,10 @@ function peerStatuses(s: CoreState, nowMs: number): PeerStatus[] {
     nextIndex: peer.nextIndex,
     inflightMessages: peer.inflight.count,
     inflightBytes: peer.inflight.bytes,
-    lastContactAgoMs: nowMs - peer.contactAtMs
+    lastContactAgoMs: nowMs - peer.contactAtMs,
+    health: peer.health,
+    priority: peer.priority,
+    supportedLevel: s.peerLevels.get(peer.id)
   }))
 }
 
@@ -242,10 +266,15 @@ function handle(s: CoreState, input: Input): void {
     case 'snapshot-failed':
       onSnapshotFailed(s, input.index)
       break
+    case 'health':
+      onHealth(s, input.health)
+      break
     case 'peer-up':
+      peerSaysLevel(s, input.peer, input.featureLevel)
       peerUp(s, input.peer)
       break
     case 'peer-down':
+      peerLeft(s, input.peer)
       peerDown(s, input.peer)
       break
   }
@@ -302,7 +331,9 @@ function answerStale(s: CoreState, from: NodeId, message: Message): void {
         index: 0,
         hintIndex: 0,
         hintTerm: 0,
-        readPosition: 0
+        readPosition: 0,
+        health: s.health,
+        priority: s.options.priority
       })
       break
     case 'vote-request':

@@ -17,7 +17,7 @@
  * covered by whoever frames records: a wrong length shows as a wrong CRC.
  */
 
-import { type Checksum, type Entry, EntryKind, type Index, type Term } from './types.ts'
+import type { Checksum, Entry, EntryKind, Index, Term } from './types.ts'
 
 /** Bytes before the payload. */
 export const RECORD_HEADER_BYTES = 24
@@ -75,15 +75,15 @@ export function recordLength(bytes: Uint8Array, at: number): number | undefined 
 
 /**
  * Reads the record that begins at `at`. The result shares memory with `bytes`. The chain is taken as it stands: check it with
- * {@link isIntact}.
+ * {@link isIntact}. A kind that this version does not know is no damage: the log stops the node at such an entry, and says so (T59).
  *
- * @returns undefined if the bytes cannot be a record: too few, an unknown kind, reserved bytes that are not zero
+ * @returns undefined if the bytes cannot be a record: too few, reserved bytes that are not zero
  */
 export function parseRecord(bytes: Uint8Array, at: number): Entry | undefined {
   const length = recordLength(bytes, at)
   if (length === undefined || bytes.length - at < length) return undefined
   const kind = bytes[at + 14]!
-  if (kind > EntryKind.config || bytes[at + 15] !== 0 || bytes[at + 22] !== 0 || bytes[at + 23] !== 0) return undefined
+  if (bytes[at + 15] !== 0 || bytes[at + 22] !== 0 || bytes[at + 23] !== 0) return undefined
   return {
     index: readU48(bytes, at + 8),
     term: readU48(bytes, at + 16),

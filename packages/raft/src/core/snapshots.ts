@@ -6,6 +6,7 @@
  * (`install-snapshot`). Paper §7, with the transfer turned from push to pull.
  */
 
+import { baseFault } from './announcements.ts'
 import { invariant } from './invariants.ts'
 import { configFault } from './members.ts'
 import type { InstallSnapshotRequest, InstallSnapshotResponse } from './messages.ts'
@@ -103,6 +104,8 @@ export function onInstallSnapshotRequest(s: CoreState, from: NodeId, message: In
     respond(s, from, base.index, 'installed', message.readPosition)
     return
   }
+  const unknown = baseFault(base, s.supportedLevel)
+  invariant(unknown === undefined, () => `the snapshot that ${from} offers cannot be taken: ${unknown}`)
   s.installing = base
   s.out.push({ type: 'install-snapshot', from, base })
   respond(s, from, base.index, 'fetching', message.readPosition)
@@ -168,6 +171,7 @@ export function onCompactable(s: CoreState, index: Index): void {
   const forSnapshotsBounded = Math.max(forSnapshots, log.indexKeeping(SNAPSHOT_LOG_FACTOR * maxLogBytes))
   const target = Math.min(limit, forPeersBounded, forSnapshotsBounded)
   // A node that joined does not know the configuration before the first one in its log, and a base has to carry one.
-  if (target <= log.base.index || log.baseAt(target) === undefined) return
+  const late = index < log.base.index && s.mutations.has('late-compaction-obeyed')
+  if (!late && (target <= log.base.index || log.baseAt(target) === undefined)) return
   s.out.push({ type: 'compact', base: log.compact(target) })
 }

@@ -6,6 +6,8 @@
  * messages that may not leave before it is, into one `persist` (T1, T3).
  */
 
+import { SUPPORTED_LEVEL } from './announcements.ts'
+import { campaignDelayMs, jitterShare } from './fitness.ts'
 import { invariant } from './invariants.ts'
 import type { Log } from './log.ts'
 import type { Message } from './messages.ts'
@@ -18,6 +20,7 @@ import type {
   CoreOptions,
   Effect,
   Envelope,
+  Health,
   Index,
   LogBase,
   NodeId,
@@ -55,6 +58,12 @@ export interface LeaderRead {
   readonly index: Index
 }
 
+/** A tick of a leader that takes leases: messages with this read position, or a higher one, were sent no earlier (T49). */
+export interface LeaseMark {
+  readonly position: number
+  readonly atMs: number
+}
+
 /** What a node has while it leads, and only then. */
 export interface Leading {
   readonly peers: Map<NodeId, Progress>
@@ -70,6 +79,14 @@ export interface Leading {
   readPosition: number
   /** The position up to which a round of heartbeats was sent. */
   roundPosition: number
+  /** From here on the leader has been left in peace: after an attempt to hand over this lies ahead. Milliseconds. */
+  settledFromMs: number
+  /** Nothing is committed before: leases of earlier leaders may be in force (T49). Milliseconds. */
+  readonly commitNotBeforeMs: number
+  /** The ticks of as long as a lease takes, oldest first; empty without leases. */
+  leaseMarks: LeaseMark[]
+  /** Leadership was handed over, or was to be: no lease in this term any more. */
+  leaseGivenUp: boolean
 }
 
 /** Reads of this node while another leads. */
@@ -85,7 +102,8 @@ export interface FollowerReads {
 
 /** A hand-over under way; outlives the leadership until it is known who leads. */
 export interface Transfer {
-  readonly ticket: number
+  /** Whom to answer; undefined if the leader began it of its own accord. */
+  readonly ticket: number | undefined
   readonly to: NodeId
   readonly deadlineMs: number
   sent: boolean
@@ -130,6 +148,14 @@ export class CoreState {
    */
   readonly followerReads: FollowerReads
   transfer: Transfer | undefined
+  /** How fit this node is to lead, as its driver sees it. */
+  health: Health = 'good'
+  /** The term for which a leader that handed over to this node said that no lease is in force any more (T49). */
+  leasesOverInTerm: Term | undefined
+  /** The highest feature level that this version knows (T59). */
+  readonly supportedLevel: number
+  /** What connected peers said of theirs. */
+  readonly peerLevels = new Map<NodeId, number>()
   /** The snapshot that is being fetched. While it is, the log takes no entries, since it is about to be replaced. */
   installing: LogBase | undefined
 
@@ -150,6 +176,7 @@ export class CoreState {
     this.mutations = mutations
     this.prng = new Prng(init.seed)
     this.followerReads = { waiting: [], asked: undefined, lastId: firstQuestion(init, mutations) }
+    this.supportedLevel = init.supportedLevel ?? SUPPORTED_LEVEL
     this.log = log
     this.term = init.hardState.term
     this.votedFor = init.hardState.votedFor
@@ -268,10 +295,16 @@ export class CoreState {
     return oldest !== undefined && this.nowMs - oldest.atMs > this.options.electionTimeoutMs
   }
 
+  /** How much longer than others this node waits before it campaigns. Milliseconds. */
+  get campaignDelayMs(): number {
+    return this.mutations.has('eager-campaign') ? 0 : campaignDelayMs(this.options, this.health)
+  }
+
   /** Draws the time of the next election, if the leader stays silent (paper §5.2). */
   resetElectionDeadline(): void {
     const timeout = this.options.electionTimeoutMs
-    this.electionDeadlineMs = this.nowMs + this.prng.between(timeout, 2 * timeout)
+    const earliest = timeout + this.campaignDelayMs
+    this.electionDeadlineMs = this.nowMs + this.prng.between(earliest, earliest + timeout * jitterShare(this.options))
   }
 
   refuse(ticket: number, reason: RefusalReason, detail: string): void {

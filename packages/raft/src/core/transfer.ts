@@ -2,10 +2,12 @@
  * Handing leadership over (dissertation §3.10): the leader brings the target up to date, tells it to campaign at once, and takes no
  * proposals meanwhile. Abandoned after an election timeout.
  *
- * The same message is sent, without waiting, by a leader that has to go: one that was removed, or whose disk hangs.
+ * The same message is sent, without waiting, by a leader that has to go: one that was removed, or whose disk hangs. Who is the
+ * best to hand over to is decided in `fitness.ts`, which also has leaders hand over of their own accord.
  */
 
-import type { Progress } from './progress.ts'
+import { bestHeir } from './fitness.ts'
+import { giveUpLease, leasesAreOver } from './lease.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState, Leading } from './state.ts'
 import type { NodeId } from './types.ts'
@@ -20,14 +22,29 @@ export function beginTransfer(s: CoreState, ticket: number, to: NodeId | undefin
     s.refuse(ticket, 'transferring', `leadership is being handed to ${s.transfer.to} already`)
     return
   }
-  const target = to ?? bestVoter(s, s.leading)?.id
+  const target = to ?? bestHeir(s, s.leading)?.id
   if (target === undefined || target === s.id || !s.log.config.config.voters.includes(target)) {
     const why =
-      target === undefined ? 'there is no other voter' : target === s.id ? 'it leads already' : 'it is no voter'
+      target === undefined
+        ? 'there is no other voter that is fit to lead'
+        : target === s.id
+          ? 'it leads already'
+          : 'it is no voter'
     s.refuse(ticket, 'illegal-change', `leadership cannot go to ${target ?? 'anybody else'}: ${why}`)
     return
   }
-  s.transfer = { ticket, to: target, deadlineMs: s.nowMs + s.options.electionTimeoutMs, sent: false }
+  handOver(s, target, ticket)
+}
+
+/** The hand-over begins. @param ticket - who asked for it, if anybody did */
+export function handOver(s: CoreState, to: NodeId, ticket: number | undefined): void {
+  s.transfer = { ticket, to, deadlineMs: s.nowMs + s.options.electionTimeoutMs, sent: false }
+}
+
+/** Tells the target to campaign. From here on another may lead at any time, and commit at once: the lease is over (T49). */
+function sendTimeoutNow(s: CoreState, leading: Leading, to: NodeId): void {
+  giveUpLease(s, leading)
+  s.send(to, { type: 'timeout-now', term: s.term, leaseOver: leasesAreOver(s, leading) })
 }
 
 /** Tells the target to campaign once it has all entries: then it wins, and nothing is lost by it. Ends every step of a leader. */
@@ -36,7 +53,7 @@ export function continueTransfer(s: CoreState, leading: Leading): void {
   if (transfer === undefined || transfer.sent) return
   if (leading.peers.get(transfer.to)?.matchIndex !== s.log.lastIndex) return
   transfer.sent = true
-  s.send(transfer.to, { type: 'timeout-now', term: s.term })
+  sendTimeoutNow(s, leading, transfer.to)
 }
 
 /** Answers the ticket once it is known who leads, or that it took too long. */
@@ -45,9 +62,10 @@ export function settleTransfer(s: CoreState): void {
   if (transfer === undefined) return
   if (s.leading === undefined && s.leader !== undefined) {
     s.transfer = undefined
-    s.out.push({ type: 'transferred', ticket: transfer.ticket })
+    if (transfer.ticket !== undefined) s.out.push({ type: 'transferred', ticket: transfer.ticket })
   } else if (s.nowMs >= transfer.deadlineMs) {
     s.transfer = undefined
+    if (transfer.ticket === undefined) return
     s.refuse(
       transfer.ticket,
       'transfer-failed',
@@ -56,24 +74,9 @@ export function settleTransfer(s: CoreState): void {
   }
 }
 
-/** The other voter that has most of the log, of those heard lately if there are any. */
-function bestVoter(s: CoreState, leading: Leading): Progress | undefined {
-  const fresh = s.nowMs - s.options.electionTimeoutMs
-  let best: Progress | undefined
-  for (const peer of leading.peers.values()) {
-    if (!s.log.config.config.voters.includes(peer.id)) continue
-    const better =
-      best === undefined ||
-      (peer.contactAtMs >= fresh && best.contactAtMs < fresh) ||
-      (peer.contactAtMs >= fresh === best.contactAtMs >= fresh && peer.matchIndex > best.matchIndex)
-    if (better) best = peer
-  }
-  return best
-}
-
 /** Stops leading now, and lets the best voter campaign at once instead of after an election timeout (T32, T23). */
 export function stepDownInFavour(s: CoreState, leading: Leading): void {
-  const target = bestVoter(s, leading)
-  if (target !== undefined) s.send(target.id, { type: 'timeout-now', term: s.term })
+  const target = bestHeir(s, leading)
+  if (target !== undefined) sendTimeoutNow(s, leading, target.id)
   becomeFollower(s, s.term, undefined)
 }

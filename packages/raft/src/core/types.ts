@@ -26,7 +26,9 @@ export const EntryKind = {
   /** A command of the application. */
   command: 1,
   /** A `ClusterConfig`, in force from the moment it is appended (paper §6). */
-  config: 2
+  config: 2,
+  /** The feature level of the group from here on (`levels.ts`, T59). */
+  level: 3
 } as const
 export type EntryKind = (typeof EntryKind)[keyof typeof EntryKind]
 
@@ -75,7 +77,17 @@ export interface LogBase {
   readonly chain: number
   /** The configuration in force at `index`. Empty only at index 0, on a node that waits to be added to a group. */
   readonly config: ClusterConfig
+  /** The feature level in force at `index` (T59). @default 1 */
+  readonly level?: number
+  /** The lease that the leader of `term` announced, in milliseconds (T49). @default 0 */
+  readonly leaseMs?: number
 }
+
+/**
+ * How fit a node is to lead, by its own judgement of its disk and its event loop (T23, T24). `degraded`: it campaigns later than
+ * others. `unfit`: later still, and as leader it hands over.
+ */
+export type Health = 'good' | 'degraded' | 'unfit'
 
 export type Role = 'follower' | 'pre-candidate' | 'candidate' | 'leader'
 
@@ -145,8 +157,13 @@ export type Input =
   | { readonly type: 'snapshot-installed'; readonly base: LogBase }
   /** The snapshot that `install-snapshot` asked for could not be had. */
   | { readonly type: 'snapshot-failed'; readonly index: Index }
-  /** The stream to a peer came up, or went down: a hint, never a proof. */
-  | { readonly type: 'peer-up'; readonly peer: NodeId }
+  /** This node's judgement of itself changed. It is `good` until the first of these. */
+  | { readonly type: 'health'; readonly health: Health }
+  /**
+   * The stream to a peer came up, or went down: a hint, never a proof. `featureLevel` is the highest level that the peer's version
+   * knows, in its own words; not known if it did not say.
+   */
+  | { readonly type: 'peer-up'; readonly peer: NodeId; readonly featureLevel?: number }
   | { readonly type: 'peer-down'; readonly peer: NodeId }
 
 /** All that a node can ask of its driver. Effects are to be begun in the order given. */
@@ -236,6 +253,17 @@ export interface CoreOptions {
   readonly trailingEntries: number
   /** Most record bytes kept in the log for peers that lag. @default 64 MiB */
   readonly maxLogBytes: number
+  /**
+   * Who should rather lead: a whole number from -4 to 4. A higher one campaigns sooner and is handed leadership to, a lower one
+   * waits longer. A wish: it never stands in the way of an election. @default 0
+   */
+  readonly priority: number
+  /**
+   * For how long a leader that a quorum answered may serve reads without asking again; 0 for never. A whole number of milliseconds. Each new leader
+   * waits so long before it commits anything, a little more for clocks that run apart. Must, with that, be below
+   * electionTimeoutMs. @default 0
+   */
+  readonly leaseMs: number
 }
 
 /** What a node starts from. */
@@ -255,6 +283,8 @@ export interface CoreInit {
   readonly entries: readonly Entry[]
   /** The state machine already stands at this index; at least `base.index`. */
   readonly appliedIndex: Index
+  /** The highest feature level that this version knows. @default SUPPORTED_LEVEL of `levels.ts` */
+  readonly supportedLevel?: number
 }
 
 /** What can be asked of a peer's progress, on a leader. */
@@ -268,6 +298,11 @@ export interface PeerStatus {
   readonly inflightBytes: number
   /** Milliseconds since the last answer of any kind; Infinity if there was none in this term. */
   readonly lastContactAgoMs: number
+  /** What the peer says of itself; `good` and 0 until it has answered in this term. */
+  readonly health: Health
+  readonly priority: number
+  /** The highest feature level that its version knows; undefined if it did not say, or is not connected. */
+  readonly supportedLevel: number | undefined
 }
 
 /** A picture of a node, for people and tests. */
@@ -279,6 +314,8 @@ export interface CoreStatus {
   readonly leader: NodeId | undefined
   readonly baseIndex: Index
   readonly lastIndex: Index
+  /** Record bytes of the entries that the log holds. */
+  readonly logBytes: number
   readonly lastTerm: Term
   /** Highest index known to be on this node's disk. */
   readonly durableIndex: Index
@@ -287,6 +324,13 @@ export interface CoreStatus {
   readonly config: ClusterConfig
   readonly configIndex: Index
   readonly configCommitted: boolean
+  readonly health: Health
+  readonly priority: number
+  /** For how long this node may still serve reads without asking anybody; 0 if it may not. Milliseconds. */
+  readonly leaseRemainingMs: number
+  /** The feature level of the group that is committed, and the highest that this node's version knows (T59). */
+  readonly level: number
+  readonly supportedLevel: number
   /** Only on a leader. */
   readonly peers: readonly PeerStatus[]
 }
@@ -306,4 +350,11 @@ export interface RaftCore {
    * node joined later and does not know the configuration of that time.
    */
   baseAt(index: Index): LogBase | undefined
+  /**
+   * Where the state has to stand for a read that arrived before `nowMs` to be linearizable without asking anybody; undefined if
+   * this node does not lead, or holds no lease (T49).
+   */
+  leaseIndex(nowMs: number): Index | undefined
+  /** Whether it holds one still: asked after the state was read, before the answer leaves (T49). */
+  holdsLease(nowMs: number): boolean
 }

@@ -137,7 +137,8 @@ class Driver<Result> implements Raft<Result> {
       options: this.#options,
       checksum,
       // Another one at every start: the core tells late answers to its earlier life by it.
-      seed: init.seed ?? randomInt(2 ** 32)
+      seed: init.seed ?? randomInt(2 ** 32),
+      ...(init.supportedLevel === undefined ? {} : { supportedLevel: init.supportedLevel })
     })
     const { electionTimeoutMs, heartbeatMs, maxEntryBytes } = this.#options
     const wake = () => this.#wake()
@@ -421,7 +422,9 @@ class Driver<Result> implements Raft<Result> {
         this.#meter.onReceived(message.type, bytes)
         this.#input({ type: 'receive', from, message })
       },
-      onPeerUp: (peer) => this.#input({ type: 'peer-up', peer }),
+      onPeerUp: (peer, about) => {
+        this.#input({ type: 'peer-up', peer, ...(about === undefined ? {} : { featureLevel: about.featureLevel }) })
+      },
       onPeerDown: (peer) => {
         this.#snapshotter.peerLost(peer)
         this.#input({ type: 'peer-down', peer })

@@ -8,6 +8,7 @@
  */
 
 import type { RaftComponents, RaftInit, StoredGroup } from '../api.ts'
+import { logFault, SUPPORTED_LEVEL } from '../core/announcements.ts'
 import { configFault, decodeConfig, EMPTY_CONFIG, sameConfig } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'
 import { type ClusterConfig, EntryKind, type HardState, type Index, type LogBase } from '../core/types.ts'
@@ -34,11 +35,19 @@ export async function prepareStart(components: RaftComponents<unknown>, init: Ra
       `${loaded.faults.length} part(s) of the log are damaged, the first from entry ${fault.fromIndex} on in ${fault.file} at byte ${fault.offset}: ${fault.detail}`
     )
   }
+  requireKnownLevel(loaded, init)
   const log = await finishInstall(components, await bootstrap(components, init, loaded))
+  requireKnownLevel(log, init)
   return { ...log, appliedIndex: await catchUpState(components, log) }
 }
 
 type Log = Omit<LoadedLog, 'faults'>
+
+/** A group that was upgraded writes what an older version cannot read (T59). */
+function requireKnownLevel({ base, entries }: Log, init: RaftInit): void {
+  const fault = logFault(base, entries, init.supportedLevel ?? SUPPORTED_LEVEL)
+  if (fault !== undefined) throw new RaftStartError('unknown-level', fault)
+}
 
 /** Writes the first configuration of a new group into an empty log. */
 async function bootstrap({ storage }: RaftComponents<unknown>, init: RaftInit, log: Log): Promise<Log> {

@@ -98,7 +98,9 @@ const ordinaryCore = (): CoreOptions => ({
   maxUncommittedBytes: 64 << 20,
   maxApplyEntries: 4096,
   trailingEntries: 10_240,
-  maxLogBytes: 64 << 20
+  maxLogBytes: 64 << 20,
+  priority: 0,
+  leaseMs: 0
 })
 
 /** What can be left out of a world, to see whether a failure needs it. The rest is drawn as before. */

@@ -118,4 +118,6 @@ export const isLogBase = (value: unknown): value is LogBase =>
   isCount(value.term) &&
   isCount(value.chain) &&
   value.chain <= 0xffff_ffff &&
-  isConfig(value.config)
+  isConfig(value.config) &&
+  (value.level === undefined || isCount(value.level)) &&
+  (value.leaseMs === undefined || isCount(value.leaseMs))

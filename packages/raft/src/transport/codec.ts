@@ -7,10 +7,12 @@
  * only if they follow each other without a hole and each is what its checksum says. Used by `libp2p-transport.ts`.
  */
 
+import { FIRST_LEVEL } from '../core/announcements.ts'
 import { decodeConfig, encodeConfig, MAX_CONFIG_BYTES } from '../core/members.ts'
-import type { Message } from '../core/messages.ts'
+import type { AppendEntriesResponse, Message } from '../core/messages.ts'
+import { MAX_PRIORITY } from '../core/options.ts'
 import { isIntact, parseRecord, RECORD_HEADER_BYTES } from '../core/record.ts'
-import type { Checksum, Entry, LogBase } from '../core/types.ts'
+import type { Checksum, Entry, Health, LogBase } from '../core/types.ts'
 import type { MessageLimits } from '../ports.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 
@@ -33,6 +35,9 @@ const Kind = {
 } as const
 
 const outcomes = ['fetching', 'installed', 'failed'] as const
+
+/** By their numbers on the wire. */
+const healths: readonly Health[] = ['good', 'degraded', 'unfit']
 
 /** Bytes of an AppendEntries besides its records. */
 const APPEND_OVERHEAD_BYTES = 1 + 6 + 6 + 6 + 4 + 6 + 6
@@ -91,7 +96,7 @@ export function encodeMessage(message: Message): readonly Uint8Array[] {
         new ByteWriter(32)
           .u8(Kind.appendEntriesResponse)
           .u48(message.term)
-          .u8(flag(message.success))
+          .u8(encodeStanding(message))
           .u48(message.index)
           .u48(message.hintIndex)
           .u48(message.hintTerm)
@@ -120,7 +125,7 @@ export function encodeMessage(message: Message): readonly Uint8Array[] {
           .done()
       ]
     case 'timeout-now':
-      return [new ByteWriter(7).u8(Kind.timeoutNow).u48(message.term).done()]
+      return [new ByteWriter(8).u8(Kind.timeoutNow).u48(message.term).u8(flag(message.leaseOver)).done()]
     case 'read-index-request':
       return [new ByteWriter(13).u8(Kind.readIndexRequest).u48(message.term).u48(message.id).done()]
     case 'read-index-response': {
@@ -188,16 +193,24 @@ function readMessage(kind: number, reader: ByteReader, checksum: Checksum): Mess
         readPosition
       }
     }
-    case Kind.appendEntriesResponse:
+    case Kind.appendEntriesResponse: {
+      const standing = reader.u8()
+      const health = healths[(standing >> 1) & 3]
+      // Four bits with a sign.
+      const priority = (standing << 25) >> 28
+      if (health === undefined || Math.abs(priority) > MAX_PRIORITY) return `no node stands as ${standing} says`
       return {
         type: 'append-entries-response',
         term,
-        success: reader.u8() === 1,
+        success: (standing & 1) === 1,
         index: reader.u48(),
         hintIndex: reader.u48(),
         hintTerm: reader.u48(),
-        readPosition: reader.u48()
+        readPosition: reader.u48(),
+        health,
+        priority
       }
+    }
     case Kind.installSnapshotRequest: {
       const readPosition = reader.u48()
       const base = decodeBase(reader.bytes(reader.rest))
@@ -214,7 +227,7 @@ function readMessage(kind: number, reader: ByteReader, checksum: Checksum): Mess
         : { type: 'install-snapshot-response', term, index, outcome, readPosition }
     }
     case Kind.timeoutNow:
-      return { type: 'timeout-now', term }
+      return { type: 'timeout-now', term, leaseOver: reader.u8() === 1 }
     case Kind.readIndexRequest:
       return { type: 'read-index-request', term, id: reader.u48() }
     case Kind.readIndexResponse: {
@@ -258,10 +271,29 @@ function readEntries(bytes: Uint8Array, head: AppendHead, checksum: Checksum): E
   return entries
 }
 
+/**
+ * What an answer says besides numbers, in one byte: bit 0 whether it agrees, bits 1 and 2 the sender's health, bits 3 to 6 its
+ * priority.
+ */
+function encodeStanding({ success, health, priority }: AppendEntriesResponse): number {
+  return flag(success) | (healths.indexOf(health) << 1) | ((priority & 15) << 3)
+}
+
+/** In place of the version of a configuration: level and lease come first. The version of those is 1. */
+const EXTENDED_BASE = 0x80
+
 /** A base as bytes; also part of a manifest. */
 export function encodeBase(base: LogBase): Uint8Array {
   const config = encodeConfig(base.config)
-  return new ByteWriter(16 + config.length).u48(base.index).u48(base.term).u32(base.chain).bytes(config).done()
+  const { index, term, chain, level, leaseMs } = base
+  const extended = level !== undefined || leaseMs !== undefined
+  const writer = new ByteWriter(16 + (extended ? 6 : 0) + config.length).u48(index).u48(term).u32(chain)
+  if (extended)
+    writer
+      .u8(EXTENDED_BASE)
+      .u8(level ?? FIRST_LEVEL)
+      .u32(leaseMs ?? 0)
+  return writer.bytes(config).done()
 }
 
 /** @returns undefined if the bytes are not exactly one base */
@@ -270,8 +302,21 @@ export function decodeBase(bytes: Uint8Array): LogBase | undefined {
   const index = reader.u48()
   const term = reader.u48()
   const chain = reader.u32()
-  const config = decodeConfig(reader.bytes(reader.rest))
-  return reader.complete && config !== undefined ? { index, term, chain, config } : undefined
+  const rest = new ByteReader(reader.bytes(reader.rest))
+  const extended = bytes[16] === EXTENDED_BASE
+  if (extended) rest.u8()
+  const level = extended ? rest.u8() : FIRST_LEVEL
+  const leaseMs = extended ? rest.u32() : 0
+  const config = decodeConfig(rest.bytes(rest.rest))
+  if (!reader.complete || !rest.complete || config === undefined || level < FIRST_LEVEL) return undefined
+  return {
+    index,
+    term,
+    chain,
+    config,
+    ...(level === FIRST_LEVEL ? {} : { level }),
+    ...(leaseMs === 0 ? {} : { leaseMs })
+  }
 }
 
 const flag = (value: boolean): number => (value ? 1 : 0)

@@ -72,7 +72,15 @@ describe('a member that lost its log', () => {
     const { term } = stage.status('a')
     for (let i = 0; i < 500; i++) {
       if (i % 50 === 0) stage.wait(200)
-      const late = { success: false, index: 2, hintIndex: 1, hintTerm: 1, readPosition: 0 }
+      const late = {
+        success: false,
+        index: 2,
+        hintIndex: 1,
+        hintTerm: 1,
+        readPosition: 0,
+        health: 'good',
+        priority: 0
+      } as const
       stage.forge('b', 'a', { type: 'append-entries-response', term, ...late })
     }
     assert.deepEqual(alarms(stage), [])

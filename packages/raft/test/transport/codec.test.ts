@@ -21,7 +21,17 @@ const id = fc.stringMatching(/^[A-Za-z0-9]{1,20}$/)
 const config = fc
   .uniqueArray(id, { minLength: 1, maxLength: 6 })
   .map((ids) => ({ voters: ids.slice(0, 3).sort(), outgoing: [], learners: ids.slice(3).sort() }))
-const base: fc.Arbitrary<LogBase> = fc.record({ index: u48, term: u48, chain: u32, config }, { noNullPrototype: true })
+const base = fc.record(
+  {
+    index: u48,
+    term: u48,
+    chain: u32,
+    config,
+    level: fc.integer({ min: 2, max: 255 }),
+    leaseMs: fc.integer({ min: 1, max: 2 ** 32 - 1 })
+  },
+  { noNullPrototype: true, requiredKeys: ['index', 'term', 'chain', 'config'] }
+) as fc.Arbitrary<LogBase>
 
 /** An AppendEntries as a leader makes it: entries that follow `prev`, with terms that never fall. */
 const append: fc.Arbitrary<Message> = fc
@@ -29,7 +39,7 @@ const append: fc.Arbitrary<Message> = fc
     prevIndex: fc.nat(2 ** 47),
     prevTerm: fc.nat(2 ** 40),
     prevChain: u32,
-    steps: fc.array(fc.record({ rise: fc.nat(3), kind: fc.constantFrom(0, 1, 2), payload: fc.uint8Array() }), {
+    steps: fc.array(fc.record({ rise: fc.nat(3), kind: fc.nat(255), payload: fc.uint8Array() }), {
       maxLength: 8
     }),
     commitIndex: u48,
@@ -60,7 +70,9 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     index: u48,
     hintIndex: u48,
     hintTerm: u48,
-    readPosition: u48
+    readPosition: u48,
+    health: fc.constantFrom('good', 'degraded', 'unfit'),
+    priority: fc.integer({ min: -4, max: 4 })
   }),
   fc.record({ type: fc.constant('install-snapshot-request'), term, base, readPosition: u48 }),
   fc.record({
@@ -70,7 +82,7 @@ const message: fc.Arbitrary<Message> = fc.oneof(
     outcome: fc.constantFrom('fetching', 'installed', 'failed'),
     readPosition: u48
   }),
-  fc.record({ type: fc.constant('timeout-now'), term }),
+  fc.record({ type: fc.constant('timeout-now'), term, leaseOver: fc.boolean() }),
   fc.record({ type: fc.constant('read-index-request'), term, id: u48 }),
   fc.record({ type: fc.constant('read-index-response'), term, id: u48, index: fc.option(u48, { nil: undefined }) })
 ) as fc.Arbitrary<Message>
