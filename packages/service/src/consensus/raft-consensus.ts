@@ -2,8 +2,8 @@
  * Agreement on the pinset over `@quorate/raft` (step 5 of `docs/life-of-a-pin.md`): takes an operation at any peer, finds the leader,
  * and answers once the entry is committed and applied on this peer, so that whoever wrote here reads here what it wrote.
  *
- * `cluster-peer.ts` calls it; membership is in `membership.ts`. A write is tried again across changes of leader until its deadline:
- * pins replace and unpins remove, so that doing one twice is doing it once.
+ * `cluster-peer.ts` calls it; membership is in `membership.ts`. A write is tried again across changes of leader until its deadline,
+ * under one number of this daemon's session (`write-session.ts`): it takes effect once, and is answered by what its first try did.
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,13 +15,15 @@ import {
   type Pin,
   PinNotFoundError
 } from '@quorate/client/api'
-import type { Raft } from '@quorate/raft'
+import { peerOf, type Raft, type SessionCommand } from '@quorate/raft'
 import type { AbortOptions, Consensus, Logger } from '../ports.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import { encodeOperation, type Operation, type OpResult } from '../state/ops.ts'
 import { beginDeadline } from './deadline.ts'
+import { namesIn, peersOf } from './member-names.ts'
 import type { Membership } from './membership.ts'
 import { describeQuorum } from './quorum-report.ts'
+import { WriteSession } from './write-session.ts'
 
 /** Between tries while there is no leader, or the one known does not answer. */
 const RETRY_FIRST_MS = 10
@@ -52,6 +54,12 @@ class LeaderReplacedError extends Error {
   }
 }
 
+/** The session of a write is not known any more, and nothing came of the write. Does not leave this file: it begins anew in another session. */
+class SessionEndedError extends Error {
+  static override readonly name = 'SessionEndedError'
+  override readonly name = SessionEndedError.name
+}
+
 /** What went wrong with one try, for the next. */
 type Verdict = 'try-again' | 'outcome-unknown' | 'final'
 
@@ -64,6 +72,7 @@ export function judgeFailure(error: unknown): Verdict {
     case 'ProposalLostError':
     case 'ConsensusUnavailableError':
     case 'NoLeaderError':
+    case 'SessionEndedError':
       return 'try-again'
     case 'ProposalRefusedError': {
       const why = error.name === 'RpcRemoteError' ? code : reason
@@ -87,6 +96,7 @@ export function judgeFailure(error: unknown): Verdict {
 export class RaftConsensus implements Consensus {
   private readonly components: RaftConsensusComponents
   private readonly init: RaftConsensusInit
+  private readonly session = new WriteSession()
 
   constructor(components: RaftConsensusComponents, init: RaftConsensusInit) {
     this.components = components
@@ -99,7 +109,8 @@ export class RaftConsensus implements Consensus {
 
   async logPin(pin: Pin, options: AbortOptions = {}): Promise<void> {
     const { result } = await this.commit({ kind: 'pin', pin }, options)
-    if (!result.ok) throw new Error(`Cannot pin ${pin.cid}: ${result.message}`)
+    // A pin that was done has nothing to answer.
+    if (!result.ok && result.code !== 'RESULT_GONE') throw new Error(`Cannot pin ${pin.cid}: ${result.message}`)
   }
 
   async logUnpin(cid: CidString, options: AbortOptions = {}): Promise<Pin> {
@@ -132,12 +143,16 @@ export class RaftConsensus implements Consensus {
   }
 
   peers(): readonly PeerIdString[] {
-    const { voters, outgoing, learners } = this.components.raft.status().config
-    return [...new Set([...voters, ...outgoing, ...learners])].sort()
+    return peersOf(namesIn(this.components.raft.status().config))
   }
 
   leader(): PeerIdString | undefined {
-    return this.components.raft.status().leader
+    const { raft } = this.components
+    const { leader } = raft.status()
+    if (leader === undefined) return undefined
+    const peer = peerOf(leader)
+    // An earlier life of this peer leads no more: there is nobody to ask until another does.
+    return peer === this.init.id && leader !== raft.id ? undefined : peer
   }
 
   async readBarrier(options: AbortOptions = {}): Promise<void> {
@@ -153,18 +168,62 @@ export class RaftConsensus implements Consensus {
     return describeQuorum(this.components.raft.status().config, this.components.connected())
   }
 
-  /** Proposes at the leader and waits until the entry is applied here. Also for the peer's own records. */
+  /**
+   * Proposes at the leader and waits until the entry is applied here; once, however often it has to be tried. Also for the peer's own
+   * records.
+   *
+   * @throws {ConsensusUnavailableError} when the session expired between a try that nobody knows the outcome of and the next one
+   */
   async commit(operation: Operation, options: AbortOptions = {}): Promise<{ index: number; result: OpResult }> {
-    const op = encodeOperation(operation)
-    const { raft, rpc } = this.components
-    return await this.withLeader('commit', options, async (leader, signal) => {
-      if (leader === this.init.id) return await raft.propose(op, { signal })
-      const answer = await this.askWhileItLeads(leader, signal, (call) =>
-        rpc.call(leader, 'Consensus.propose', { op }, { signal: call })
+    let command: SessionCommand | undefined
+    /** A try of this number may be in a log. */
+    let uncertain = false
+    try {
+      const answer = await this.withLeader('commit', options, async (leader, signal) => {
+        command ??= await this.session.begin(() => this.openSession(leader, signal), signal)
+        const stamp = command.stamp()
+        let tried: { index: number; result: OpResult }
+        try {
+          tried = await this.proposeAt(leader, encodeOperation(operation, stamp), signal)
+          if (leader !== this.init.id) await this.components.raft.waitApplied(tried.index, { signal })
+        } catch (error) {
+          if (judgeFailure(error) !== 'try-again') uncertain = true
+          throw error
+        }
+        if (tried.result.ok || tried.result.code !== 'SESSION_EXPIRED') return tried
+        this.session.expired(stamp.session)
+        if (uncertain) return undefined
+        command.end()
+        command = undefined
+        throw new SessionEndedError(tried.result.message)
+      })
+      if (answer !== undefined) return answer
+      throw new ConsensusUnavailableError(
+        'it is not known whether it was done: the session that knew it has ended, after a try without an answer'
       )
-      await raft.waitApplied(answer.index, { signal })
-      return { index: answer.index, result: answer.result as OpResult }
-    })
+    } finally {
+      command?.end()
+    }
+  }
+
+  private async openSession(leader: PeerIdString, signal: AbortSignal): Promise<number> {
+    const { index, result } = await this.proposeAt(leader, encodeOperation({ kind: 'session-open' }), signal)
+    if (!result.ok) throw new Error(`Cannot open a session: ${result.message}`)
+    return index
+  }
+
+  /** Answers once the entry is applied at the leader. */
+  private async proposeAt(
+    leader: PeerIdString,
+    op: Uint8Array,
+    signal: AbortSignal
+  ): Promise<{ index: number; result: OpResult }> {
+    const { raft, rpc } = this.components
+    if (leader === this.init.id) return await raft.propose(op, { signal })
+    const answer = await this.askWhileItLeads(leader, signal, (call) =>
+      rpc.call(leader, 'Consensus.propose', { op }, { signal: call })
+    )
+    return { index: answer.index, result: answer.result as OpResult }
   }
 
   /**
@@ -230,7 +289,8 @@ export class RaftConsensus implements Consensus {
   ): Promise<T> {
     const replaced = new AbortController()
     const off = this.components.raft.on('role', ({ leader: now }) => {
-      if (now !== undefined && now !== leader) replaced.abort(new LeaderReplacedError(leader, now))
+      const by = now === undefined ? undefined : peerOf(now)
+      if (by !== undefined && by !== leader) replaced.abort(new LeaderReplacedError(leader, by))
     })
     try {
       return await ask(AbortSignal.any([signal, replaced.signal]))
@@ -243,7 +303,8 @@ export class RaftConsensus implements Consensus {
   private async pauseOrNewLeader(pauseMs: number, signal: AbortSignal): Promise<void> {
     const before = this.leader()
     const woken = new AbortController()
-    const off = this.components.raft.on('role', ({ leader }) => {
+    const off = this.components.raft.on('role', () => {
+      const leader = this.leader()
       if (leader !== undefined && leader !== before) woken.abort()
     })
     await delay(pauseMs, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined)

@@ -45,7 +45,10 @@ export class FakeRaft implements Raft<OpResult> {
   }
 
   async propose(command: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<Committed<OpResult>> {
-    this.done.push(decodeOperation(command).kind)
+    const { kind } = decodeOperation(command)
+    // Opened before the first write; of no interest to most tests.
+    if (kind === 'session-open') return { index: ++this.lastIndex, term: 1, result: { ok: true, kind } }
+    this.done.push(kind)
     const result = await this.onPropose(command, options.signal)
     return { index: ++this.lastIndex, term: 1, result }
   }
@@ -134,6 +137,8 @@ export class FakeRpc {
   >()
   readonly calls: string[] = []
   onCall: FakeCall
+  /** Asked for a session, ahead of the first write. Not among `calls`. */
+  onOpen: (peer: string) => Promise<unknown> = async () => ({ index: 1, result: { ok: true, kind: 'session-open' } })
 
   constructor(onCall: FakeCall = () => Promise.reject(named('RpcUnreachableError', { code: 'dial-failed' }))) {
     this.onCall = onCall
@@ -156,6 +161,9 @@ export class FakeRpc {
   }
 
   call(peer: string, method: string, request: unknown, options: { signal?: AbortSignal } = {}): Promise<unknown> {
+    if (method === 'Consensus.propose' && decodeOperation((request as { op: Uint8Array }).op).kind === 'session-open') {
+      return this.onOpen(peer)
+    }
     this.calls.push(`${peer} ${method}`)
     return this.onCall(peer, method, request, options.signal)
   }

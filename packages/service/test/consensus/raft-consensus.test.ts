@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { defaultPinOptions, type Pin } from '@quorate/client/api'
+import { SessionTable } from '@quorate/raft'
 import { Membership } from '../../src/consensus/membership.ts'
 import { judgeFailure, RaftConsensus } from '../../src/consensus/raft-consensus.ts'
+import { decodeOperation, encodeOperation, type OpResult } from '../../src/state/ops.ts'
 import { FakeRaft, FakeRpc, hang, named, silent, turn, until } from './fakes.ts'
 
 const cid = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
@@ -238,5 +240,109 @@ describe('a failed try', () => {
   ]
   it('is judged by its name and its code', () => {
     for (const [error, verdict] of rows) assert.equal(judgeFailure(error), verdict, JSON.stringify(error))
+  })
+})
+
+describe('a write that is tried again', () => {
+  /** A group that applies what it is sent as the state does, and loses the answers that the test says. */
+  function setUpGroup() {
+    const parts = setUp({ leader: 'b' })
+    let table = new SessionTable()
+    let index = 0
+    /** Numbers that took effect, in order. */
+    const applied: number[] = []
+    const answer = { ok: true, kind: 'unpin', pin } as const
+    const commit = (op: Uint8Array): { index: number; result: OpResult } => {
+      const operation = decodeOperation(op)
+      index++
+      if (operation.kind === 'session-open') {
+        table.open(index)
+        return { index, result: { ok: true, kind: 'session-open' } }
+      }
+      const admission = table.admit(index, operation.stamp!)
+      if (admission.type === 'refused')
+        return { index, result: { ok: false, code: 'SESSION_EXPIRED', message: 'it has ended' } }
+      if (admission.type === 'new') {
+        table.record(operation.stamp!, Uint8Array.of(1))
+        applied.push(operation.stamp!.sequence)
+      }
+      return { index, result: answer }
+    }
+    parts.rpc.onOpen = async () => commit(encodeOperation({ kind: 'session-open' }))
+    parts.raft.onPropose = async (op) => commit(op).result
+    return {
+      ...parts,
+      applied,
+      commit,
+      forgetSessions: () => {
+        table = new SessionTable()
+      }
+    }
+  }
+  const op = (request: unknown): Uint8Array => (request as { op: Uint8Array }).op
+  const lostAnswer = () => named('RpcUnreachableError', { code: 'stream-reset' })
+
+  it('takes effect once when the answer to its first try was lost', async () => {
+    const { rpc, raft, consensus, applied, commit } = setUpGroup()
+    let tries = 0
+    rpc.onCall = async (_peer, _method, request) => {
+      const answer = commit(op(request))
+      if (++tries === 1) {
+        raft.setLeader('c')
+        throw lostAnswer()
+      }
+      return answer
+    }
+    assert.equal(await consensus.logUnpin(cid), pin)
+    assert.deepEqual(rpc.calls, ['b Consensus.propose', 'c Consensus.propose'])
+    assert.deepEqual(applied, [1])
+  })
+
+  it('keeps its number when it goes on at this peer, which took the lead', async () => {
+    const { rpc, raft, consensus, applied, commit } = setUpGroup()
+    rpc.onCall = async (_peer, _method, request) => {
+      commit(op(request))
+      raft.setLeader('a')
+      throw lostAnswer()
+    }
+    assert.equal(await consensus.logUnpin(cid), pin)
+    assert.deepEqual(raft.done, ['unpin'])
+    assert.deepEqual(applied, [1])
+  })
+
+  it('begins anew in another session when its own expired before anything was sent', async () => {
+    const { rpc, consensus, applied, commit, forgetSessions } = setUpGroup()
+    rpc.onCall = async (_peer, _method, request) => commit(op(request))
+    await consensus.logPin(pin)
+    forgetSessions()
+    await consensus.logPin(pin)
+    assert.deepEqual(applied, [1, 1])
+    assert.equal(rpc.calls.length, 3)
+  })
+
+  it('is not done again when the session that would know of its first try has expired', async () => {
+    const { rpc, consensus, applied, commit, forgetSessions } = setUpGroup()
+    let tries = 0
+    rpc.onCall = async (_peer, _method, request) => {
+      const answer = commit(op(request))
+      if (++tries > 1) return answer
+      forgetSessions()
+      throw lostAnswer()
+    }
+    await assert.rejects(consensus.logPin(pin), { name: 'ConsensusUnavailableError', message: /is not known whether/ })
+    assert.deepEqual(applied, [1])
+    await consensus.logPin(pin)
+    assert.deepEqual(applied, [1, 1])
+  })
+
+  it('says with its next write what is answered', async () => {
+    const { rpc, consensus, commit } = setUpGroup()
+    const answered: (number | undefined)[] = []
+    rpc.onCall = async (_peer, _method, request) => {
+      answered.push(decodeOperation(op(request)).stamp?.answeredThrough)
+      return commit(op(request))
+    }
+    for (let write = 0; write < 3; write++) await consensus.logPin(pin)
+    assert.deepEqual(answered, [0, 1, 2])
   })
 })
