@@ -77,7 +77,8 @@ export function propose(s: CoreState, ticket: number, payloads: readonly Uint8Ar
   // With nothing waiting anything is taken, so that no proposal is refused for ever for its size.
   const unapplied = log.lastIndex - log.appliedIndex
   const tooMany = unapplied + payloads.length > options.maxUncommittedEntries
-  if (unapplied > 0 && (tooMany || leading.unappliedBytes + bytes > options.maxUncommittedBytes)) {
+  const bounded = unapplied > 0 && !s.mutations.has('intake-unlimited')
+  if (bounded && (tooMany || leading.unappliedBytes + bytes > options.maxUncommittedBytes)) {
     const uncommitted = log.lastIndex - log.commitIndex
     s.refuse(
       ticket,
