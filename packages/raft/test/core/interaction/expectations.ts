@@ -32,7 +32,7 @@ export function entriesOf(actor: Actor): string {
   return describeEntries(entries)
 }
 
-const valueOf: Readonly<Record<string, (status: CoreStatus, actor: Actor, args: readonly string[]) => string>> = {
+const factOf: Readonly<Record<string, (status: CoreStatus, actor: Actor, args: readonly string[]) => string>> = {
   term: (status) => `${status.term}`,
   vote: (status) => status.votedFor ?? '-',
   commit: (status) => `${status.commitIndex}`,
@@ -64,7 +64,7 @@ export function expectation(stage: Stage, args: readonly string[], linesBefore: 
   if (!actor.up && fact !== 'disk') return 'it is down'
   const status = stage.status(subject)
   if (ROLES.includes(fact)) return status.role === fact ? undefined : `it is ${status.role}`
-  const value = valueOf[fact]?.(status, actor, rest)
+  const value = factOf[fact]?.(status, actor, rest)
   if (value === undefined) throw new Error(`nobody knows how to expect ${fact}`)
   return value === rest.join(' ') ? undefined : `it is ${value}`
 }

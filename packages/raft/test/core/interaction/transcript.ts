@@ -28,6 +28,7 @@
  * compactable A N, snapshot A N, install A, install-fails A
  * keep-image A, put-back A     remember what A's disk holds; while A is down, take it back to that
  * wipe A                       while A is down, its disk becomes empty
+ * state-at A N                 while A is down, its state machine is taken back to N, where it was flushed last
  * status                       one line a node
  * expect …                     a fact that decides; see `expectations.ts`
  * ```
@@ -112,6 +113,9 @@ const commands: Readonly<Record<string, Command>> = {
   'keep-image': (stage, args) => stage.keepImage(first(args)),
   'put-back': (stage, args) => stage.putBack(first(args)),
   wipe: (stage, args) => stage.wipe(first(args)),
+  'state-at': (stage, [id = '', index]) => {
+    stage.actor(id).appliedIndex = Number(index)
+  },
   'stream-lost': (stage, [id = '', peer = '']) => void stage.step(id, { type: 'peer-down', peer }),
   compactable: (stage, [id = '', index]) => void stage.step(id, { type: 'compactable', index: Number(index) }),
   snapshot: (stage, [id = '', index]) =>
