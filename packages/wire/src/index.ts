@@ -16,6 +16,7 @@ export {
   type SecretProtectorInit,
   secretProtector
 } from './private-network.ts'
+export { quietLengths } from './quiet-lengths.ts'
 export {
   createRpc,
   type RpcCallOptions,

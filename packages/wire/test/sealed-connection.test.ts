@@ -8,6 +8,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { secretProtector } from '../src/private-network.ts'
+import { quietLengths } from '../src/quiet-lengths.ts'
 
 const secret = randomBytes(32)
 const PROTOCOL = '/count/1'
@@ -19,7 +20,7 @@ const openHost = (): Promise<Libp2p> =>
   createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [quietLengths(noise())],
     streamMuxers: [yamux()],
     connectionManager: { inboundConnectionThreshold: 1_000 },
     connectionProtector: secretProtector({ secret, onMismatch: (error) => assert.fail(error.message) })

@@ -79,12 +79,16 @@ export class LogWriter {
       return
     }
     this.#queue.push(item)
-    if (!this.#busy) this.#running = this.#run()
+    if (this.#busy) return
+    this.#busy = true
+    this.#running = this.#run()
   }
 
   async #run(): Promise<void> {
-    this.#busy = true
     try {
+      // The messages of this turn leave in microtasks that stand before this one. What they set going at other nodes takes longer than
+      // the own write, and to begin a write costs as much as to send a message.
+      await undefined
       while (this.#queue.length > 0) {
         const first = this.#queue[0]!
         if (first.type === 'task') {
@@ -95,6 +99,8 @@ export class LogWriter {
         const batch = this.#take()
         if (!isEmpty(batch)) await this.#init.storage.persist(batch)
         this.#init.onPersisted(batch.seq, batch.release)
+        // As above: what was released leaves before the next write begins.
+        await undefined
       }
     } catch (error) {
       this.#failed = true

@@ -6,7 +6,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import type { PrivateKey } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { secretProtector } from '@quorate/wire'
+import { quietLengths, secretProtector } from '@quorate/wire'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import type { Raft, RaftInit } from '../../src/api.ts'
 import { openRaft } from '../../src/driver/driver.ts'
@@ -32,7 +32,7 @@ export function createHost({ secret, privateKey, port = 0 }: HostInit): Promise<
     ...(privateKey === undefined ? {} : { privateKey }),
     addresses: { listen: [`/ip4/127.0.0.1/tcp/${port}`] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [quietLengths(noise())],
     streamMuxers: [yamux()],
     connectionProtector: secretProtector({ secret, onMismatch: (error) => assert.fail(error.message) }),
     connectionManager: { inboundConnectionThreshold: 1000, maxIncomingPendingConnections: 100 },

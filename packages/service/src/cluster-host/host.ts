@@ -15,7 +15,7 @@ import { type Ping, ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { type SecretMismatchError, secretProtector } from '@quorate/wire'
+import { quietLengths, type SecretMismatchError, secretProtector } from '@quorate/wire'
 import { LevelDatastore } from 'datastore-level'
 import { createLibp2p } from 'libp2p'
 
@@ -78,7 +78,7 @@ export async function openClusterHost(init: ClusterHostInit): Promise<OpenedClus
         announceFilter: (addresses) => addresses.filter((address) => !hidden.has(address.toString()))
       },
       transports: [tcp()],
-      connectionEncrypters: [noise()],
+      connectionEncrypters: [quietLengths(noise())],
       streamMuxers: [yamux()],
       connectionProtector: secretProtector({ secret: init.secret, onMismatch: init.onSecretMismatch }),
       connectionManager: {
