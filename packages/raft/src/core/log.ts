@@ -22,6 +22,21 @@ export interface PlacedConfig {
   readonly config: ClusterConfig
 }
 
+/** All that a log holds, as plain data (`checkpoint.ts`). */
+export interface LogCheckpoint {
+  readonly base: LogBase
+  readonly entries: readonly Entry[]
+  readonly configs: readonly PlacedConfig[]
+  readonly levels: ReturnType<Timeline['capture']>
+  readonly leases: ReturnType<Timeline['capture']>
+  readonly bytes: number
+  readonly durableIndex: Index
+  readonly stagedIndex: Index
+  readonly commitIndex: Index
+  readonly applyingIndex: Index
+  readonly appliedIndex: Index
+}
+
 export class Log {
   #base: LogBase
   /** `#entries[i]` has index `#base.index + 1 + i`. */
@@ -70,6 +85,38 @@ export class Log {
     this.commitIndex = appliedIndex
     this.applyingIndex = mutations.has('applied-twice') ? base.index : appliedIndex
     this.appliedIndex = mutations.has('applied-twice') ? base.index : appliedIndex
+  }
+
+  /** Shares the entries and configurations, which never change, and nothing else. */
+  capture(): LogCheckpoint {
+    return {
+      base: this.#base,
+      entries: this.#entries.slice(),
+      configs: this.#configs.slice(),
+      levels: this.levels.capture(),
+      leases: this.leases.capture(),
+      bytes: this.#bytes,
+      durableIndex: this.durableIndex,
+      stagedIndex: this.stagedIndex,
+      commitIndex: this.commitIndex,
+      applyingIndex: this.applyingIndex,
+      appliedIndex: this.appliedIndex
+    }
+  }
+
+  static restore(checkpoint: LogCheckpoint, mutations: ReadonlySet<Mutation>): Log {
+    const log = new Log(checkpoint.base, [], checkpoint.base.index, mutations)
+    log.#entries = checkpoint.entries.slice()
+    log.#configs = checkpoint.configs.slice()
+    log.levels = Timeline.restore(checkpoint.levels)
+    log.leases = Timeline.restore(checkpoint.leases)
+    log.#bytes = checkpoint.bytes
+    log.durableIndex = checkpoint.durableIndex
+    log.stagedIndex = checkpoint.stagedIndex
+    log.commitIndex = checkpoint.commitIndex
+    log.applyingIndex = checkpoint.applyingIndex
+    log.appliedIndex = checkpoint.appliedIndex
+    return log
   }
 
   get base(): LogBase {

@@ -16,6 +16,11 @@ export class Prng {
     this.#state = seed >>> 0
   }
 
+  /** A seed that continues this very stream. */
+  get state(): number {
+    return this.#state
+  }
+
   /** The next unsigned 32-bit number. */
   next(): number {
     this.#state = (this.#state + WEYL_STEP) >>> 0

@@ -18,6 +18,14 @@
 
 import type { Health, Index, LogBase, NodeId } from './types.ts'
 
+/** What a ring of messages under way holds, oldest first. */
+interface InflightCheckpoint {
+  readonly maxMessages: number
+  readonly maxBytes: number
+  readonly lastIndexes: readonly Index[]
+  readonly bytes: readonly number[]
+}
+
 /** Messages with entries that are under way to one peer: how many, how many bytes, and where each ends. */
 class Inflight {
   readonly #lastIndexes: Float64Array
@@ -60,6 +68,24 @@ class Inflight {
   clear(): void {
     this.count = 0
     this.bytes = 0
+  }
+
+  /** As plain data, for `restore`. */
+  capture(): InflightCheckpoint {
+    const lastIndexes: number[] = []
+    const bytes: number[] = []
+    for (let i = 0; i < this.count; i++) {
+      const at = (this.#start + i) % this.#maxMessages
+      lastIndexes.push(this.#lastIndexes[at]!)
+      bytes.push(this.#bytes[at]!)
+    }
+    return { maxMessages: this.#maxMessages, maxBytes: this.#maxBytes, lastIndexes, bytes }
+  }
+
+  /** Takes the place of what is here, in a ring of the same limits. Where in the ring it stands makes no difference. */
+  restore({ lastIndexes, bytes }: InflightCheckpoint): void {
+    this.clear()
+    for (const [at, lastIndex] of lastIndexes.entries()) this.add(lastIndex, bytes[at]!)
   }
 }
 

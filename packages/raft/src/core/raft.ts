@@ -14,12 +14,14 @@
  * | `levels.ts`, `announcements.ts` | feature levels |
  * | `snapshots.ts` | snapshots and compaction |
  * | `state.ts` | hard state, durability, what may leave when |
+ * | `checkpoint.ts` | the whole of it as plain data |
  * | `log.ts`, `quorum.ts`, `roles.ts` | the log, majorities, stepping down |
  *
  * Called by `../driver` and `../sim`; calls nothing outside this folder.
  */
 
 import { logFault, SUPPORTED_LEVEL } from './announcements.ts'
+import { captureState, restoreState, type StateCheckpoint } from './checkpoint.ts'
 import {
   countOwnVote,
   isSticky,
@@ -57,6 +59,7 @@ import {
 import { CoreState } from './state.ts'
 import { beginTransfer, settleTransfer } from './transfer.ts'
 import type {
+  Checksum,
   ClusterConfig,
   CoreInit,
   CoreStatus,
@@ -95,6 +98,26 @@ export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> 
   return new Core(new CoreState(init, log, mutations))
 }
 
+/** A core between two steps, as plain data (`checkpoint.ts`). */
+export interface CoreCheckpoint extends StateCheckpoint {
+  readonly reported: { readonly role: Role; readonly term: Term; readonly leader: NodeId | undefined }
+  readonly reportedConfig: { readonly config: ClusterConfig; readonly index: Index; readonly committed: boolean }
+}
+
+/** @returns undefined for a core that has halted, since what it holds is of a step that was broken off, and for one that is not made here */
+export function captureCore(core: RaftCore): CoreCheckpoint | undefined {
+  return Core.capture(core)
+}
+
+/**
+ * A core that goes on as the captured one would.
+ *
+ * @param checksum - the one that the captured core was given
+ */
+export function restoreCore(checkpoint: CoreCheckpoint, checksum: Checksum): RaftCore {
+  return Core.restore(checkpoint, checksum)
+}
+
 /** FOR TESTS ONLY: what a node holds in memory, so that a search over all its states can tell them apart. Not to be written to. */
 export function stateOf(core: RaftCore): CoreState {
   return Core.stateOf(core as Core)
@@ -114,6 +137,18 @@ class Core implements RaftCore {
 
   static stateOf(core: Core): CoreState {
     return core.#s
+  }
+
+  static capture(core: RaftCore): CoreCheckpoint | undefined {
+    if (!(#s in core) || core.#s.halted) return undefined
+    return { ...captureState(core.#s), reported: { ...core.#reported }, reportedConfig: { ...core.#reportedConfig } }
+  }
+
+  static restore(checkpoint: CoreCheckpoint, checksum: Checksum): Core {
+    const core = new Core(restoreState(checkpoint, checksum))
+    core.#reported = { ...checkpoint.reported }
+    core.#reportedConfig = { ...checkpoint.reportedConfig }
+    return core
   }
 
   step(input: Input, nowMs: number, out: Effect[]): void {

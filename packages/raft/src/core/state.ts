@@ -48,6 +48,14 @@ interface PendingPersist {
   readonly atMs: number
 }
 
+/** What is on disk and on its way there between two steps, as plain data (`checkpoint.ts`). */
+export interface WritesCheckpoint {
+  readonly durableTerm: Term
+  readonly durableVote: NodeId | undefined
+  readonly pending: readonly PendingPersist[]
+  readonly lastSeq: number
+}
+
 /** A read that waits on the leader: of this node (`ticket`), or of a follower (`from`, `id`). */
 export interface LeaderRead {
   readonly ticket: number | undefined
@@ -287,6 +295,27 @@ export class CoreState {
       }
     }
     this.#pending.splice(0, done)
+  }
+
+  /** Between two steps, when nothing is gathered for a write that is not handed out. */
+  captureWrites(): WritesCheckpoint {
+    invariant(
+      !this.#hardStateChanged && this.#truncateFrom === undefined && this.#release.length === 0,
+      () => 'a state is captured in the middle of a step'
+    )
+    return {
+      durableTerm: this.#durableTerm,
+      durableVote: this.#durableVote,
+      pending: this.#pending.map((persist) => ({ ...persist })),
+      lastSeq: this.#lastSeq
+    }
+  }
+
+  restoreWrites({ durableTerm, durableVote, pending, lastSeq }: WritesCheckpoint): void {
+    this.#durableTerm = durableTerm
+    this.#durableVote = durableVote
+    this.#pending.splice(0, this.#pending.length, ...pending.map((persist) => ({ ...persist })))
+    this.#lastSeq = lastSeq
   }
 
   /** Whether a write has been under way for longer than an election timeout: the disk hangs (T23). */

@@ -19,6 +19,17 @@ export class Timeline {
     this.#changes = [{ index, value }]
   }
 
+  /** As plain data, for `restore`. */
+  capture(): readonly Change[] {
+    return this.#changes.slice()
+  }
+
+  static restore(changes: readonly Change[]): Timeline {
+    const timeline = new Timeline(0, 0)
+    timeline.#changes = changes.slice()
+    return timeline
+  }
+
   /** What holds at the end of the log, and the entry that brought it. */
   get last(): Change {
     return this.#changes[this.#changes.length - 1]!
