@@ -16,7 +16,7 @@
  */
 
 import type { CoreStatus } from '../../../src/core/types.ts'
-import { describeConfig, describeEntries } from './describe.ts'
+import { describeConfig, describeEntries } from '../../../src/sim/describe.ts'
 import type { Actor, Stage } from './stage.ts'
 
 const ROLES = ['leader', 'pre-candidate', 'candidate', 'follower']

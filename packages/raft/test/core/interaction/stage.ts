@@ -23,7 +23,7 @@ import type {
   NodeId,
   RaftCore
 } from '../../../src/core/types.ts'
-import { describeConfig, describeEntries, describeMessage } from './describe.ts'
+import { describeConfig, describeEntries, describeMessage } from '../../../src/sim/describe.ts'
 
 type Persist = Extract<Effect, { type: 'persist' }>
 

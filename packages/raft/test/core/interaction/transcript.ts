@@ -38,7 +38,7 @@
 
 import type { Mutation } from '../../../src/core/mutations.ts'
 import type { NodeId } from '../../../src/core/types.ts'
-import { describeConfig } from './describe.ts'
+import { describeConfig } from '../../../src/sim/describe.ts'
 import { entriesOf, expectation } from './expectations.ts'
 import { Stage } from './stage.ts'
 
