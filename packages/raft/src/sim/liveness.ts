@@ -21,7 +21,7 @@ const INSPECT_EVERY_US = 50_000
 
 export interface LivenessComponents {
   readonly world: World
-  readonly network: Network
+  readonly network: Network<never>
   readonly panel: Panel
   readonly nodes: readonly SimActor[]
   readonly profile: SwarmProfile

@@ -29,7 +29,7 @@ export interface NemesisStats {
 
 export interface NemesisComponents {
   readonly world: World
-  readonly network: Network
+  readonly network: Network<never>
   readonly history: History
   readonly panel: Panel
   readonly nodes: readonly SimActor[]
@@ -47,7 +47,7 @@ export class Nemesis {
     diskFailures: 0
   }
   readonly #world: World
-  readonly #network: Network
+  readonly #network: Network<never>
   readonly #history: History
   readonly #panel: Panel
   readonly #nodes: readonly SimActor[]

@@ -81,7 +81,7 @@ export interface SimulationReport {
 const checksum = (bytes: Uint8Array, seed: number): number => crc32(bytes, seed)
 
 /** The configuration in an entry; entries are shared, so each is read once. */
-function configReader(): DecodeConfig {
+export function configReader(): DecodeConfig {
   const known = new WeakMap<Entry, ClusterConfig>()
   return (entry) => {
     let config = known.get(entry)

@@ -1,0 +1,517 @@
+/**
+ * A machine of the full mode, and the node that runs on it: `openRaft` with the real log and snapshot files over a simulated disk, the real codec over a
+ * simulated network, and a clock that is the world's. Each life is a process of its own; the disk outlives it, and the name too, unless the data are lost.
+ *
+ * Called by `simulate-full.ts` with events, by nemesis, workload and service through `SimActor`; tells the judges what happens.
+ */
+
+import type { Raft } from '../../api.ts'
+import { EMPTY_CONFIG } from '../../core/members.ts'
+import type { Mutation } from '../../core/mutations.ts'
+import { createRaftCore } from '../../core/raft.ts'
+import type { ClusterConfig, CoreInit, CoreStatus, NodeId, RaftCore } from '../../core/types.ts'
+import { openRaftAround } from '../../driver/driver.ts'
+import type { Clock } from '../../ports.ts'
+import { contextSeed } from '../../storage/log-reader.ts'
+import { openSegmentLog } from '../../storage/segment-log.ts'
+import { openSnapshotStore } from '../../storage/snapshot-files.ts'
+import { largestMessageBytes } from '../../transport/codec.ts'
+import type { SimActor } from '../actor.ts'
+import type { DiskImage } from '../disk.ts'
+import { type History, messageDigest, TraceCode } from '../history.ts'
+import type { Panel } from '../judges/panel.ts'
+import { NodeView } from '../judges/view.ts'
+import { Violation } from '../judges/violation.ts'
+import { LogImage } from '../log-image.ts'
+import type { ElectionStage, Outcome, Settle } from '../node.ts'
+import type { Prng } from '../prng.ts'
+import type { SwarmProfile } from '../swarm.ts'
+import type { World } from '../world.ts'
+import { type DriverBug, type GhostTail, withFileBugs, withLogBugs, withSnapshotBugs } from './bugs.ts'
+import { DiskReader } from './disk-reader.ts'
+import type { FullProfile } from './full-profile.ts'
+import { FolderNode } from './platter.ts'
+import { SimulatedProcess } from './process.ts'
+import { RegisterMachine, serialOf } from './register-machine.ts'
+import { type MachineDisk, SimulatedFileSystem } from './simulated-file-system.ts'
+import { type Packet, SimulatedTransport, type Switchboard, unpack } from './simulated-transport.ts'
+import { watchCore } from './watched-core.ts'
+
+const FOLDER = '/raft'
+
+/** What all machines of a run share. */
+export interface FullSurroundings {
+  readonly world: World
+  readonly board: Switchboard
+  readonly history: History
+  readonly panel: Panel
+  readonly mutations: ReadonlySet<Mutation>
+  readonly bugs: ReadonlySet<DriverBug>
+  readonly consequencesOnly: boolean
+  readonly full: FullProfile
+  /** Changes once, when the liveness phase begins. */
+  profile: SwarmProfile
+  /** The first configuration. */
+  readonly first: ClusterConfig
+  readonly judge: (task: () => void) => void
+  readonly onElection: (slot: number, stage: ElectionStage) => void
+  /** The node halted. @param faulted - an operation of its disk had failed, by the will of the simulator */
+  readonly onHalt: (slot: number, message: string, faulted: boolean) => void
+  /** The node cannot start from its data. */
+  readonly onNotStarted: (slot: number, error: Error, faulted: boolean) => void
+}
+
+/** One life. */
+interface Life {
+  readonly process: SimulatedProcess
+  readonly waiting: Set<Settle>
+  raft: Raft<number> | undefined
+  machine: RegisterMachine | undefined
+  /** An operation of the disk failed, by the will of the simulator. */
+  faulted: boolean
+}
+
+export class FullNode implements SimActor {
+  readonly slot: number
+  id: NodeId
+  view: NodeView
+  boot = 0
+  paused = false
+  disk: MachineDisk = { root: new FolderNode(), full: false }
+  reader: DiskReader
+  readonly #around: FullSurroundings
+  readonly #prng: Prng
+  readonly #clockRate: number
+  readonly #ghost: GhostTail = { entries: [] }
+  #life: Life | undefined
+  #names = 0
+
+  constructor(slot: number, prng: Prng, around: FullSurroundings) {
+    this.slot = slot
+    this.#prng = prng
+    this.#around = around
+    const { clockSkew } = around.profile.node
+    this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
+    this.id = `n${slot}`
+    const { view, reader } = this.#introduce(this.id)
+    this.view = view
+    this.reader = reader
+  }
+
+  /** Judges and network learn a name. */
+  #introduce(id: NodeId): { view: NodeView; reader: DiskReader } {
+    const { panel, board } = this.#around
+    const image: DiskImage = {
+      hardState: { term: 0, votedFor: undefined },
+      log: new LogImage({ index: 0, term: 0, chain: 0, config: EMPTY_CONFIG }, []),
+      state: { index: 0, digest: 0, registers: [] },
+      snapshots: []
+    }
+    const view = new NodeView(panel.views.length, id, image)
+    panel.admits(view)
+    board.slotOf.set(id, this.slot)
+    return { view, reader: this.#readerOf(id, image) }
+  }
+
+  #readerOf(id: NodeId, image: DiskImage): DiskReader {
+    return new DiskReader(this.disk.root, contextSeed(this.#contextOf(id)), image)
+  }
+
+  #contextOf(id: NodeId): Uint8Array {
+    return Buffer.from(this.#around.bugs.has('foreign-files-accepted') ? 'anybody' : id)
+  }
+
+  get up(): boolean {
+    return this.#life !== undefined
+  }
+
+  /** The machine gets another disk, and keeps its name: only a node that does not run may. */
+  exchangeDisk(root: FolderNode): void {
+    this.disk = { root, full: this.disk.full }
+    this.reader = this.#readerOf(this.id, this.view.disk)
+    this.#ghost.entries = []
+  }
+
+  /** The machine begins anew, with an empty disk, as somebody else. */
+  rename(): void {
+    const { board, world, history } = this.#around
+    board.slotOf.delete(this.id)
+    this.id = `n${this.slot}#${++this.#names}`
+    this.disk = { root: new FolderNode(), full: this.disk.full }
+    this.#ghost.entries = []
+    const { view, reader } = this.#introduce(this.id)
+    this.view = view
+    this.reader = reader
+    history.note(world.nowUs, TraceCode.change, this.slot, this.#names, 0, `is ${this.id} from now on`)
+  }
+
+  // ---- lives
+
+  start(): void {
+    const { world, history } = this.#around
+    this.boot++
+    const life: Life = {
+      process: new SimulatedProcess(world, this.slot),
+      waiting: new Set(),
+      raft: undefined,
+      machine: undefined,
+      faulted: false
+    }
+    this.#life = life
+    history.note(world.nowUs, TraceCode.start, this.slot, this.boot, 0, this.id)
+    this.#open(life).catch((error: unknown) => this.#notStarted(life, error))
+  }
+
+  async #open(life: Life): Promise<void> {
+    const { full, bugs, profile, first } = this.#around
+    const { id } = this
+    const prng = this.#prng.fork(`life ${this.boot}`)
+    const clock = this.#clockOf(life)
+    const files = withFileBugs(this.#filesOf(life, prng.fork('files')), bugs)
+    const nonces = prng.fork('nonces')
+    const storage = withLogBugs({
+      open: () =>
+        openSegmentLog({
+          folder: FOLDER,
+          segmentBytes: full.segmentBytes,
+          markDelayMs: full.markDelayMs,
+          seedContext: this.#contextOf(id),
+          fileSystem: files,
+          clock,
+          nonce: () => nonces.u32()
+        }),
+      files,
+      folder: FOLDER,
+      bugs,
+      ghost: this.#ghost
+    })
+    const snapshots = withSnapshotBugs(
+      openSnapshotStore({
+        folder: FOLDER,
+        fileSystem: files,
+        newId: () => `${nonces.u32().toString(16)}-${this.boot}`
+      }),
+      (snapshotId) => this.#removeSnapshot(files, snapshotId),
+      bugs
+    )
+    const applies = prng.fork('applies')
+    const machine = await RegisterMachine.open({
+      fileSystem: files,
+      delay: () => life.process.delay(1 + applies.exponential(this.#around.profile.node.meanApplyUs)),
+      onState: (state) => this.#stateStands(life, state),
+      indexApart: bugs.has('state-index-apart'),
+      answersEarly: bugs.has('answers-before-applied')
+    })
+    life.machine = machine
+    const transport = this.#transportOf(life, prng.fork('transport'))
+    const raft = await openRaftAround(
+      (init) => this.#createCore(life, machine, init),
+      { storage, snapshots, transport, stateMachine: machine, clock, logger: this.#loggerOf(life) },
+      {
+        id,
+        ...(first.voters.includes(id) ? { bootstrap: first } : {}),
+        options: profile.core,
+        seed: prng.u32()
+      }
+    )
+    life.raft = raft
+    this.#checkpointNowAndThen(life, raft)
+  }
+
+  #filesOf(life: Life, prng: Prng): SimulatedFileSystem {
+    const { history, world } = this.#around
+    return new SimulatedFileSystem({
+      disk: this.disk,
+      process: life.process,
+      prng,
+      profile: () => this.#around.profile.disk,
+      slowest: this.slot === 0,
+      onDurable: () => this.#platterChanged(),
+      onFault: (code) => {
+        life.faulted = true
+        history.note(world.nowUs, TraceCode.alarm, this.slot, code.length, 0, code)
+      }
+    })
+  }
+
+  #transportOf(life: Life, prng: Prng): SimulatedTransport {
+    const { board, bugs, profile, panel, history, world, judge } = this.#around
+    const { id, slot, view } = this
+    return new SimulatedTransport({
+      id,
+      slot,
+      process: life.process,
+      board,
+      prng,
+      profile: () => this.#around.profile.node,
+      // As tight as it may be.
+      maxMessageBytes: this.#maxMessageBytes(),
+      limitUnchecked: bugs.has('frame-limit-unchecked'),
+      onSend: (to, message) => {
+        history.note(
+          world.nowUs,
+          TraceCode.send,
+          slot,
+          board.slotOf.get(to) ?? -1,
+          messageDigest(message) ^ profile.core.heartbeatMs,
+          message
+        )
+        judge(() => panel.sends(view, to, message))
+      }
+    })
+  }
+
+  #maxMessageBytes(): number {
+    const { bugs, profile } = this.#around
+    return bugs.has('frame-limit-unchecked') ? 256 : largestMessageBytes(profile.core)
+  }
+
+  #clockOf(life: Life): Clock {
+    const { world, full } = this.#around
+    const rate = this.#clockRate
+    return {
+      now: () => (world.nowUs * rate) / 1000,
+      after: (delayMs, callback) => life.process.after(Math.max(1, Math.ceil((delayMs * 1000) / rate)), callback),
+      soon: (callback) => void life.process.after(full.turnUs, callback)
+    }
+  }
+
+  #loggerOf(life: Life) {
+    const { history, world } = this.#around
+    const note = (message: string): void => history.note(world.nowUs, TraceCode.alarm, this.slot, 0, 0, message)
+    return {
+      debug: note,
+      info: note,
+      warn: note,
+      error: (message: string) => {
+        note(message)
+        if (message.startsWith('The node halts')) this.#halted(life, message)
+      }
+    }
+  }
+
+  /** Once what is under way in the node has come to rest. */
+  #halted(life: Life, message: string): void {
+    if (life !== this.#life) return
+    life.process.after(1, () => this.#around.onHalt(this.slot, message, life.faulted))
+  }
+
+  #notStarted(life: Life, error: unknown): void {
+    const { history, world } = this.#around
+    if (life !== this.#life) return
+    const reason = error instanceof Error ? error : new Error(String(error))
+    history.note(world.nowUs, TraceCode.alarm, this.slot, 0, 0, `does not start: ${reason.message}`)
+    life.process.after(1, () => this.#around.onNotStarted(this.slot, reason, life.faulted))
+  }
+
+  #createCore(life: Life, machine: RegisterMachine, init: CoreInit): RaftCore {
+    const { panel, mutations, world, history, judge, consequencesOnly, onElection } = this.#around
+    const { view, slot } = this
+    judge(() => {
+      this.#platterChanged()
+      view.disk.state = { ...machine.state, index: init.appliedIndex }
+      if (!consequencesOnly) judgeLoaded(view, init)
+      panel.started(view, (world.nowUs * this.#clockRate) / 1000)
+      panel.stateStands(view, machine.state)
+    })
+    const core = createRaftCore(init, mutations)
+    const alive = (): boolean => life.process.alive
+    return watchCore(core, { slot, view, panel, history, world, judge, alive, onElection })
+  }
+
+  #stateStands(life: Life, state: RegisterMachine['state']): void {
+    const { panel, history, world, judge } = this.#around
+    if (!life.process.alive) return
+    history.note(world.nowUs, TraceCode.applied, this.slot, state.index, state.digest, undefined)
+    judge(() => panel.stateStands(this.view, state))
+  }
+
+  #platterChanged(): void {
+    const { panel, judge } = this.#around
+    judge(() => {
+      if (this.reader.refresh()) panel.diskChanged(this.view)
+    })
+  }
+
+  #checkpointNowAndThen(life: Life, raft: Raft<number>): void {
+    const { checkpointEveryEntries } = this.#around.full
+    let last = life.machine?.appliedIndex() ?? 0
+    let busy = false
+    raft.on('applied', ({ index }) => {
+      if (busy || index - last < checkpointEveryEntries) return
+      busy = true
+      last = index
+      void raft.checkpoint().then(() => {
+        busy = false
+      })
+    })
+  }
+
+  async #removeSnapshot(files: ReturnType<typeof withFileBugs>, id: string): Promise<void> {
+    const folder = `${FOLDER}/snapshots`
+    for (const name of (await files.list(folder)) ?? []) {
+      if (!name.endsWith(`-${id}`)) continue
+      for (const file of (await files.list(`${folder}/${name}`)) ?? []) await files.remove(`${folder}/${name}/${file}`)
+    }
+  }
+
+  /** The power goes, or the process alone dies. */
+  crash(): void {
+    const { world, history, panel, board, full, judge } = this.#around
+    const life = this.#life
+    if (life === undefined) return
+    const kill = this.#prng.chance(full.kill)
+    history.note(world.nowUs, TraceCode.crash, this.slot, this.boot, kill ? 1 : 0, undefined)
+    this.#life = undefined
+    this.paused = false
+    life.process.die()
+    if (board.stations.get(this.id)?.process === life.process) board.stations.delete(this.id)
+    if (kill) this.disk.root.writeBack(this.#prng)
+    else this.disk.root.lose(this.#prng)
+    board.network.processDied(this.slot)
+    judge(() => {
+      this.reader.refresh()
+      panel.crashed(this.view)
+    })
+    for (const settle of [...life.waiting]) settle({ type: 'unknown' })
+  }
+
+  pause(): void {
+    this.paused = true
+    this.#life?.process.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.#life?.process.resume()
+  }
+
+  status(): CoreStatus | undefined {
+    return this.#life?.raft?.status()
+  }
+
+  // ---- events
+
+  deliver(from: number, connection: number, packet: Packet): void {
+    const { world, history, board, profile } = this.#around
+    const station = board.stations.get(packet.to)
+    const { message } = packet
+    if (station?.slot !== this.slot || !board.network.arrives(from, this.slot, connection)) {
+      history.note(world.nowUs, TraceCode.lost, this.slot, from, messageDigest(message), message)
+      return
+    }
+    history.note(world.nowUs, TraceCode.deliver, this.slot, from, messageDigest(message), message)
+    station.process.happens(() => {
+      const read = unpack(packet, largestMessageBytes(profile.core), this.#prng)
+      if (read !== undefined) station.handler.onMessage(packet.from, read)
+    })
+  }
+
+  peerHint(boot: number, peer: NodeId, up: boolean): void {
+    const station = this.#around.board.stations.get(this.id)
+    if (boot !== this.boot || station === undefined) return
+    station.process.happens(() => {
+      if (up) station.handler.onPeerUp(peer)
+      else station.handler.onPeerDown(peer)
+    })
+  }
+
+  // ---- requests
+
+  propose(payloads: readonly Uint8Array[], settle: Settle): void {
+    const { panel, judge, history, world } = this.#around
+    this.#request(settle, async (raft) => {
+      const committed = await raft.proposeMany(payloads)
+      const last = committed[committed.length - 1]
+      if (last === undefined) return { type: 'unknown' }
+      history.note(world.nowUs, TraceCode.acknowledged, this.slot, last.index, last.term, undefined)
+      judge(() => {
+        if (committed.some(({ result }, n) => result !== serialOf(payloads[n] as Uint8Array))) {
+          throw new Violation('client-promises', `n${this.slot} answers a write with the result of another`)
+        }
+        const chain = this.view.log.chainAt(last.index) ?? panel.committed.chainAt(last.index)
+        panel.promises.acknowledged(this.slot, last.index, chain ?? -1)
+      })
+      return { type: 'acknowledged', index: last.index, term: last.term }
+    })
+  }
+
+  read(settle: Settle): void {
+    const { panel, judge } = this.#around
+    const { known } = panel.promises
+    this.#request(settle, async (raft, machine) => {
+      const index = await raft.readBarrier()
+      const { state } = machine
+      judge(() => {
+        panel.promises.readReady(this.slot, Math.min(index, state.index), known)
+        panel.promises.readServed(state.index)
+      })
+      return { type: 'read', index: state.index, registers: state.registers }
+    })
+  }
+
+  changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void {
+    this.#request(settle, async (raft) => {
+      await raft.changeMembers({ voters, learners })
+      return { type: 'transferred' }
+    })
+  }
+
+  transfer(to: NodeId | undefined, settle: Settle): void {
+    this.#request(settle, async (raft) => {
+      await raft.transferLeadership(to)
+      return { type: 'transferred' }
+    })
+  }
+
+  #request(settle: Settle, ask: (raft: Raft<number>, machine: RegisterMachine) => Promise<Outcome>): void {
+    const life = this.#life
+    if (life === undefined) {
+      settle({ type: 'unknown' })
+      return
+    }
+    const once: Settle = (outcome) => {
+      if (life.waiting.delete(once)) settle(outcome)
+    }
+    life.waiting.add(once)
+    life.process.happens(() => {
+      const { raft, machine } = life
+      if (raft === undefined || machine === undefined) {
+        once({ type: 'refused', reason: 'not-leader', leader: undefined })
+        return
+      }
+      ask(raft, machine).then(once, (error: unknown) => once(outcomeOf(error)))
+    })
+  }
+}
+
+/** What a node starts from is what is on its disk, neither more nor less. */
+function judgeLoaded(view: NodeView, { hardState, base, entries }: CoreInit): void {
+  const { disk } = view
+  const lastIndex = base.index + entries.length
+  const lastChain = entries.at(-1)?.chain ?? base.chain
+  const wrong = (what: string): Violation => new Violation('loaded', `${view.id} starts with ${what}`)
+  if (hardState.term !== disk.hardState.term || hardState.votedFor !== disk.hardState.votedFor) {
+    throw wrong(
+      `term ${hardState.term} and a vote for ${hardState.votedFor}; its disk says ${disk.hardState.term} and ${disk.hardState.votedFor}`
+    )
+  }
+  if (base.index !== disk.log.base.index || base.chain !== disk.log.base.chain)
+    throw wrong(`a log after ${base.index}; on its disk it begins after ${disk.log.base.index}`)
+  if (lastIndex !== disk.log.lastIndex || lastChain !== disk.log.lastChain)
+    throw wrong(`a log up to ${lastIndex}; on its disk it goes to ${disk.log.lastIndex}`)
+}
+
+function outcomeOf(error: unknown): Outcome {
+  if (!(error instanceof Error)) return { type: 'unknown' }
+  switch (error.name) {
+    case 'NotLeaderError':
+      return { type: 'refused', reason: 'not-leader', leader: (error as Error & { leader?: NodeId }).leader }
+    case 'ProposalRefusedError':
+      return { type: 'refused', reason: 'not-leader', leader: undefined }
+    case 'ProposalLostError':
+      return { type: 'lost' }
+    default:
+      return { type: 'unknown' }
+  }
+}
