@@ -31,7 +31,9 @@ const Kind = {
   installSnapshotResponse: 8,
   timeoutNow: 9,
   readIndexRequest: 10,
-  readIndexResponse: 11
+  readIndexResponse: 11,
+  digestReport: 12,
+  digestVerdict: 13
 } as const
 
 const outcomes = ['fetching', 'installed', 'failed'] as const
@@ -140,6 +142,18 @@ export function encodeMessage(message: Message): readonly Uint8Array[] {
           .done()
       ]
     }
+    case 'digest-report':
+      return [new ByteWriter(17).u8(Kind.digestReport).u48(message.term).u48(message.index).u32(message.digest).done()]
+    case 'digest-verdict':
+      return [
+        new ByteWriter(18)
+          .u8(Kind.digestVerdict)
+          .u48(message.term)
+          .u48(message.index)
+          .u32(message.digest)
+          .u8(flag(message.proven))
+          .done()
+      ]
   }
 }
 
@@ -236,6 +250,10 @@ function readMessage(kind: number, reader: ByteReader, checksum: Checksum): Mess
       const index = reader.u48()
       return { type: 'read-index-response', term, id, index: known ? index : undefined }
     }
+    case Kind.digestReport:
+      return { type: 'digest-report', term, index: reader.u48(), digest: reader.u32() }
+    case Kind.digestVerdict:
+      return { type: 'digest-verdict', term, index: reader.u48(), digest: reader.u32(), proven: reader.u8() === 1 }
     default:
       return `there is no message of kind ${kind}`
   }

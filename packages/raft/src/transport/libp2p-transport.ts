@@ -16,7 +16,15 @@ import type { RaftLogger } from '../api.ts'
 import type { Message } from '../core/messages.ts'
 import type { LogBase, NodeId } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
-import type { MessageLimits, SnapshotManifest, Transport, TransportHandler } from '../ports.ts'
+import type {
+  EntriesAnswer,
+  EntriesRequest,
+  LogReport,
+  MessageLimits,
+  SnapshotManifest,
+  Transport,
+  TransportHandler
+} from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
 import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from './codec.ts'
 import { decodeHello, encodeHello, type Hello, type Life } from './hello.ts'
@@ -29,6 +37,16 @@ import {
 } from './manifest-codec.ts'
 import { isNameOf, peerOf } from './node-name.ts'
 import type { PeersSeen, Seen } from './peers-seen.ts'
+import {
+  decodeEntriesAnswer,
+  decodeOffer,
+  decodeReport,
+  ENTRIES_METHOD,
+  encodeEntriesRequest,
+  handleRepairCalls,
+  OFFER_METHOD,
+  REPORT_METHOD
+} from './repair-codec.ts'
 
 /** Protocol of consensus messages. */
 export const RAFT_PROTOCOL = '/quorate/raft/1'
@@ -39,6 +57,9 @@ const MANIFEST_METHOD = 'snapshot.manifest'
 const CHUNK_METHOD = 'snapshot.chunk'
 
 const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+
+/** What a refusal begins with that says so; what follows is for people. */
+const OLDER_COPY = 'older copy: '
 
 /** Peers whose hello is remembered, beyond those that there is a link with. */
 const MAX_CALLERS = 512
@@ -61,6 +82,11 @@ export interface Libp2pTransportInit {
   readonly seen?: PeersSeen
   /** A peer refused us, in its words: another cluster id, another version. At most every ten seconds for the same reason. */
   readonly onRefused?: (peer: string, reason: string) => void
+  /**
+   * A member says that this node's disk is an older copy of what it was. The node has fallen silent by then: it neither votes nor
+   * acknowledges. Whether it goes on under another name is for the application to find out from a leader.
+   */
+  readonly onOlderCopy?: (peer: string, reason: string) => void
   readonly logger?: RaftLogger
   /**
    * Largest message. Must exceed `maxEntryBytes` and `maxAppendBytes` of all nodes by 64, and be at least 1 MiB (T19): checked at the start
@@ -108,6 +134,7 @@ class PeerTransport implements Libp2pTransport {
   readonly #bulk: RpcEndpoint
   #handler: TransportHandler | undefined
   #silent = false
+  #wanted: ReadonlySet<string> = new Set()
   readonly #callers = new Map<string, Caller>()
   /** Which name the node was told is up, of each peer. */
   readonly #up = new Map<string, Caller>()
@@ -166,6 +193,7 @@ class PeerTransport implements Libp2pTransport {
       if (wanted === undefined) throw new SnapshotTransferError('The request for a chunk is malformed')
       return handler.onFetchChunk(this.#nameOf(peer), wanted.snapshotId, wanted.chunk)
     })
+    handleRepairCalls(this.#bulk, handler, (peer) => this.#nameOf(peer))
     await this.#bulk.start()
     await this.#links.start({
       onFrame: (peer, frame) => {
@@ -188,12 +216,16 @@ class PeerTransport implements Libp2pTransport {
       onRefused: (peer, reason) => {
         this.#init.logger?.warn(`Peer ${peer} refuses this peer: ${reason}`)
         this.#init.onRefused?.(peer, reason)
+        if (!reason.startsWith(OLDER_COPY) || !this.#wanted.has(peer)) return
+        this.fallSilent()
+        this.#init.onOlderCopy?.(peer, reason.slice(OLDER_COPY.length))
       }
     })
   }
 
   setPeers(peers: readonly NodeId[]): void {
-    this.#links.setPeers(new Set(peers.map(peerOf)))
+    this.#wanted = new Set(peers.map(peerOf))
+    this.#links.setPeers(this.#wanted)
   }
 
   send(to: NodeId, message: Message): void {
@@ -227,6 +259,18 @@ class PeerTransport implements Libp2pTransport {
 
   fetchChunk(from: NodeId, snapshotId: string, chunk: number, signal: AbortSignal): Promise<Uint8Array> {
     return this.#call(from, CHUNK_METHOD, encodeChunkRequest({ snapshotId, chunk }), signal)
+  }
+
+  async fetchLogReport(from: NodeId, signal: AbortSignal): Promise<LogReport> {
+    return decodeReport(await this.#call(from, REPORT_METHOD, new Uint8Array(0), signal))
+  }
+
+  async fetchEntries(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer> {
+    return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
+  }
+
+  async fetchOffer(from: NodeId, signal: AbortSignal): Promise<LogBase> {
+    return decodeOffer(await this.#call(from, OFFER_METHOD, new Uint8Array(0), signal))
   }
 
   async stop(): Promise<void> {
@@ -285,7 +329,8 @@ class PeerTransport implements Libp2pTransport {
     if (hello.clusterId !== clusterId) {
       return `it belongs to the cluster ${hello.clusterId || '(none)'}, and this peer to the cluster ${clusterId || '(none)'}`
     }
-    return life === undefined ? undefined : seen?.objection(memberId, life)
+    const older = life === undefined ? undefined : seen?.objection(memberId, life)
+    return older === undefined ? undefined : `${OLDER_COPY}${older}`
   }
 
   /** Keeps strangers from filling the memory by coming and going. */

@@ -2,17 +2,21 @@
  * Who is a member: joining, promotion, removal. Runs on every peer and acts on the leader.
  *
  * A joiner becomes a learner first and a voter once it has caught up (dissertation §4.2.1), so that adding a peer that is slow or
- * out of reach never costs a quorum. The leader promotes by itself, whichever leader that is by then. A peer that comes back
- * without its data is taken out before it is let in again, so that it never votes as the one that it was.
+ * out of reach never costs a quorum. The leader promotes by itself, whichever leader that is by then.
+ *
+ * A joiner brings a new name with each life of its data folder. A peer that comes back without its data is a learner under a new name beside
+ * the voter that it was, and takes that one's place in one joint change once it has caught up: it never votes as the one that it was
+ * (T34), and at no moment are there fewer voters than before.
  *
  * `raft-consensus.ts` forwards to the leader; `daemon/join.ts` is the joiner's side.
  */
 
 import { ApiError, LastPeerError, type MultiaddrString, type PeerIdString } from '@quorate/client/api'
-import type { MembershipChange, Raft } from '@quorate/raft'
+import { type MembershipChange, type NodeId, nodeNameOf, peerOf, type Raft } from '@quorate/raft'
 import type { Sessions } from '../cluster-host/sessions.ts'
 import type { AbortOptions, Logger } from '../ports.ts'
 import { encodeOperation, type OpResult, type PeerRecord } from '../state/ops.ts'
+import { namesIn, namesOf, peersOf } from './member-names.ts'
 
 /** How often the leader looks whether a learner has caught up. */
 const PROMOTION_INTERVAL_MS = 100
@@ -35,8 +39,12 @@ export interface JoinRequest {
   readonly addresses: readonly MultiaddrString[]
   /** Of the process that asks. */
   readonly session: string
-  /** The cluster that the joiner has data of. */
-  readonly clusterId?: string | undefined
+  /** Names the data folder that the joiner would begin: hex digits, new for each. */
+  readonly incarnation: string
+  /** What the joiner has sound data of: the cluster, and its own name there. */
+  readonly current?: { readonly clusterId: string; readonly name: NodeId } | undefined
+  /** The joiner was a member, and comes back: who was removed meanwhile stays out. */
+  readonly returns?: boolean | undefined
 }
 
 export interface JoinAnswer {
@@ -46,7 +54,8 @@ export interface JoinAnswer {
   readonly peers: { id: string; peername: string; addresses: string[] }[]
 }
 
-const without = (list: readonly string[], peer: string): string[] => list.filter((id) => id !== peer)
+const without = (names: readonly NodeId[], peer: PeerIdString): NodeId[] =>
+  names.filter((name) => peerOf(name) !== peer)
 
 export class Membership {
   private readonly raft: Raft<OpResult>
@@ -76,26 +85,31 @@ export class Membership {
     clearInterval(this.timer)
   }
 
-  /** Leader only: makes the caller a learner, and answers once that is committed. */
+  /**
+   * Leader only: makes the caller a learner, and answers once that is committed.
+   *
+   * @throws {ApiError} `bad-request` when it returns and was removed, or when another process uses its identity
+   */
   async join(request: JoinRequest, options: AbortOptions = {}): Promise<JoinAnswer> {
     await this.refuseTwin(request)
     await this.raft.readBarrier(options)
-    const { voters, learners } = this.raft.status().config
-    const isMember = voters.includes(request.peer) || learners.includes(request.peer)
-    const alreadyMember = isMember && request.clusterId === this.clusterId
+    const { peer, peername, addresses, current } = request
+    const names = namesOf(this.raft.status().config, peer)
+    const alreadyMember = current?.clusterId === this.clusterId && names.includes(current.name)
     if (!alreadyMember) {
-      if (isMember) {
-        this.logger.warn(
-          { peer: request.peer },
-          'a member asks to join without its data: it is taken out first, then let in anew'
+      if (request.returns === true && names.length === 0) {
+        throw new ApiError(
+          'bad-request',
+          `${peer} was removed from cluster ${this.clusterId}: it does not come back by itself`
         )
-        await this.removePeer(request.peer, options)
       }
-      await this.propose({ peerId: request.peer, peername: request.peername, addresses: request.addresses }, options)
-      await this.addLearner(request.peer, options)
+      await this.propose({ peerId: peer, peername, addresses }, options)
+      await this.addLearner(peer, nodeNameOf(peer, request.incarnation), options)
       this.logger.info(
-        { peer: request.peer, peername: request.peername },
-        'a peer joins: it is a learner until it has caught up'
+        { peer, peername },
+        names.length > 0
+          ? 'a member comes back without its data: it is a learner until it has caught up, and then takes its own place'
+          : 'a peer joins: it is a learner until it has caught up'
       )
     }
     return { clusterId: this.clusterId, alreadyMember, peers: this.members() }
@@ -116,8 +130,7 @@ export class Membership {
 
   /** Leader only: the same for a peer whose addresses are known otherwise; promotion follows. */
   async addPeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
-    const { voters, learners } = this.raft.status().config
-    if (!voters.includes(peer) && !learners.includes(peer)) await this.addLearner(peer, options)
+    if (namesOf(this.raft.status().config, peer).length === 0) await this.addLearner(peer, peer, options)
   }
 
   /**
@@ -127,10 +140,11 @@ export class Membership {
   async removePeer(peer: PeerIdString, options: AbortOptions = {}): Promise<void> {
     let known = false
     await this.change(options, ({ voters, learners }) => {
-      known = voters.includes(peer) || learners.includes(peer)
+      known = [...voters, ...learners].some((name) => peerOf(name) === peer)
       if (!known) return undefined
-      if (voters.length === 1 && voters[0] === peer) throw new LastPeerError()
-      return { voters: without(voters, peer), learners: without(learners, peer) }
+      const left = without(voters, peer)
+      if (left.length === 0) throw new LastPeerError()
+      return { voters: left, learners: without(learners, peer) }
     })
     if (!known || this.raft.status().role !== 'leader') return
     await this.raft.propose(encodeOperation({ kind: 'peer-forget', peerId: peer }), options).catch((error: unknown) => {
@@ -140,19 +154,19 @@ export class Membership {
 
   /** All members with what is known of them. */
   members(): { id: string; peername: string; addresses: string[] }[] {
-    const { voters, outgoing, learners } = this.raft.status().config
     const records = new Map(this.records().map((record) => [record.peerId, record]))
-    return [...new Set([...voters, ...outgoing, ...learners])].sort().map((id) => {
+    return peersOf(namesIn(this.raft.status().config)).map((id) => {
       const record = records.get(id)
       return { id, peername: record?.peername ?? '', addresses: [...(record?.addresses ?? [])] }
     })
   }
 
-  private async addLearner(peer: PeerIdString, options: AbortOptions): Promise<void> {
+  /** A learner that the peer was under another name gives way: it never voted, and its data is gone. */
+  private async addLearner(peer: PeerIdString, name: NodeId, options: AbortOptions): Promise<void> {
     await this.change(options, ({ voters, learners }) =>
-      voters.includes(peer) || learners.includes(peer)
+      voters.includes(name) || learners.includes(name)
         ? undefined
-        : { voters: [...voters], learners: [...learners, peer].sort() }
+        : { voters: [...voters], learners: [...without(learners, peer), name].sort() }
     )
   }
 
@@ -176,7 +190,7 @@ export class Membership {
     return done
   }
 
-  /** Makes voters of the learners that have caught up. */
+  /** Makes voters of the learners that have caught up; one that is the return of a voter takes that one's place in the same change. */
   private async promote(): Promise<void> {
     const status = this.raft.status()
     if (this.promoting || status.role !== 'leader' || status.config.outgoing.length > 0) return
@@ -193,12 +207,15 @@ export class Membership {
     try {
       await this.change({ signal: AbortSignal.timeout(10_000) }, ({ voters, learners }) =>
         learners.includes(ready.id)
-          ? { voters: [...voters, ready.id].sort(), learners: without(learners, ready.id) }
+          ? {
+              voters: [...without(voters, peerOf(ready.id)), ready.id].sort(),
+              learners: learners.filter((name) => name !== ready.id)
+            }
           : undefined
       )
-      this.logger.info({ peer: ready.id }, 'a learner has caught up and votes now')
+      this.logger.info({ peer: peerOf(ready.id) }, 'a learner has caught up and votes now')
     } catch (error) {
-      this.logger.debug({ peer: ready.id, error: String(error) }, 'a learner could not be made a voter yet')
+      this.logger.debug({ peer: peerOf(ready.id), error: String(error) }, 'a learner could not be made a voter yet')
     } finally {
       this.promoting = false
     }

@@ -3,10 +3,12 @@
  */
 
 import type { ClusterConfig } from '@quorate/raft'
+import { peersOf } from './member-names.ts'
 
 const majorityOf = (count: number): number => Math.floor(count / 2) + 1
 
-function describeSet(voters: readonly string[], connected: ReadonlySet<string>, name: string): string {
+function describeSet(names: readonly string[], connected: ReadonlySet<string>, name: string): string {
+  const voters = peersOf(names)
   const missing = voters.filter((voter) => !connected.has(voter))
   const here = voters.length - missing.length
   const needed = majorityOf(voters.length)
@@ -27,7 +29,9 @@ export function describeQuorum(config: ClusterConfig, connected: ReadonlySet<str
 
 /** Whether enough voters are there for a leader. */
 export function hasQuorum(config: ClusterConfig, connected: ReadonlySet<string>): boolean {
-  const enough = (voters: readonly string[]): boolean =>
-    voters.filter((voter) => connected.has(voter)).length >= majorityOf(voters.length)
+  const enough = (names: readonly string[]): boolean => {
+    const voters = peersOf(names)
+    return voters.filter((voter) => connected.has(voter)).length >= majorityOf(voters.length)
+  }
   return config.voters.length > 0 && enough(config.voters) && (config.outgoing.length === 0 || enough(config.outgoing))
 }

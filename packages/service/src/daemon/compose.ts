@@ -3,11 +3,14 @@
  * order, and stops them in the reverse order. `run.ts` calls it once it is settled which cluster the peer belongs to.
  */
 
+import { join } from 'node:path'
 import type { PeerIdString } from '@quorate/client/api'
 import {
   type ClusterConfig,
   createLibp2pTransport,
+  type Life,
   openRaft,
+  openSeenFile,
   openSegmentLog,
   openSnapshotStore,
   type Raft,
@@ -22,7 +25,7 @@ import { Expiry } from '../consensus/expiry.ts'
 import { Leadership } from '../consensus/leadership.ts'
 import { Membership } from '../consensus/membership.ts'
 import { RaftConsensus } from '../consensus/raft-consensus.ts'
-import { RemovalWatch } from '../consensus/removal-watch.ts'
+import { type Standing, StandingWatch } from '../consensus/standing-watch.ts'
 import { HttpApi } from '../http/server.ts'
 import { createDiskInformer } from '../informer/disk.ts'
 import { createPingInformer, parsePing } from '../informer/ping.ts'
@@ -35,12 +38,15 @@ import type { Informer, IpfsConnector, Logger, PinsetChange } from '../ports.ts'
 import type { OpResult } from '../state/ops.ts'
 import { openPinsetState } from '../state/pinset-state.ts'
 import { createTracker } from '../tracker/tracker.ts'
-import { type Group, seedOf } from './group-file.ts'
+import { type Group, nameIn, seedOf } from './group-file.ts'
 import { answerStrangers } from './introductions.ts'
 import type { Network } from './network.ts'
 import { PeerRecordKeeper } from './peer-record.ts'
 import { Readiness } from './ready.ts'
 import { SwarmKeeper } from './swarm.ts'
+
+/** What the others promised (`PeersSeen` of `@quorate/raft`), beside the log. */
+const SEEN_FILE = 'peers-seen.json'
 
 /** How long a leader that stops may take to hand over. */
 const HAND_OVER_MS = 1_000
@@ -49,6 +55,8 @@ export interface PeerInit {
   readonly config: ServiceConfig
   readonly network: Network
   readonly group: Group
+  /** This start of the data folder, counted. */
+  readonly life: Life
   /** The first configuration, of a cluster that is being formed. */
   readonly bootstrap: ClusterConfig | undefined
   /** Whom to reach before the log says who is a member: of a joiner, those that the join named. */
@@ -57,11 +65,12 @@ export interface PeerInit {
   readonly readyTimeoutMs: number | undefined
   readonly version: string
   readonly logger: (component: string) => Logger
-  /** The peer cannot go on: it was removed, or its consensus halted. Called once. */
+  /** The peer cannot go on as it is. Called once, or more often if several things come together. */
   readonly onEnd: (end: PeerEnd) => void
 }
 
-export type PeerEnd = { readonly type: 'removed' } | { readonly type: 'halted'; readonly reason: string }
+/** It was removed, its data is not to be used any more, or its consensus halted. */
+export type PeerEnd = Standing | { readonly type: 'halted'; readonly reason: string }
 
 /** A peer that runs. */
 export interface Peer {
@@ -127,22 +136,35 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
 
     // Consensus.
     const dataFolder = config.consensus.raft.dataFolder
+    const name = nameIn(group, id)
+    const seenFile = await openSeenFile(join(dataFolder, SEEN_FILE))
+    stops.push(() => seenFile.close())
+    let isOlderCopy = false
+    let standing: StandingWatch | undefined
+    const transport = createLibp2pTransport({
+      libp2p,
+      nodeId: name,
+      clusterId: group.clusterId,
+      incarnation: group.incarnation,
+      life: init.life,
+      seen: seenFile.seen,
+      onRefused: (peer, reason) => logger('raft').warn({ peer, reason }, 'a peer refuses our messages'),
+      onOlderCopy: () => {
+        isOlderCopy = true
+        standing?.onRefused()
+      },
+      logger: raftLogger(logger('raft'))
+    })
     const raft = await openRaft<OpResult>(
       {
         storage: openSegmentLog({ folder: dataFolder, seedContext: seedOf(group) }),
         snapshots: openSnapshotStore({ folder: dataFolder }),
-        transport: createLibp2pTransport({
-          libp2p,
-          clusterId: group.clusterId,
-          incarnation: group.incarnation,
-          onRefused: (peer, reason) => logger('raft').warn({ peer, reason }, 'a peer refuses our messages'),
-          logger: raftLogger(logger('raft'))
-        }),
+        transport,
         stateMachine: state,
         logger: raftLogger(logger('raft'))
       },
       {
-        id,
+        id: name,
         options: raftTiming(config.consensus.raft),
         seed: Number.parseInt(network.sessions.session.slice(-8), 16),
         ...(init.bootstrap === undefined ? {} : { bootstrap: init.bootstrap })
@@ -173,17 +195,20 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     expiry.start()
     stops.push(() => expiry.stop())
 
-    const removalWatch = new RemovalWatch(
+    const watch = new StandingWatch(
       { raft, rpc, logger: logger('cluster'), connected },
       {
         id,
         clusterId: group.clusterId,
+        life: init.life,
         intervalMs: config.cluster.peerWatchIntervalMs,
-        onRemoved: () => init.onEnd({ type: 'removed' })
+        onLost: init.onEnd
       }
     )
-    removalWatch.start()
-    stops.push(() => removalWatch.stop())
+    standing = watch
+    if (isOlderCopy) watch.onRefused()
+    watch.start()
+    stops.push(() => watch.stop())
 
     // What the peers say of themselves.
     const monitor = createMetricStore({ members: () => consensus.peers() })
@@ -240,13 +265,21 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       }
     )
     answerStrangers(
-      { rpc, raft, consensus, membership, sessions: network.sessions, info: (signal) => peer.info({ signal }) },
+      {
+        rpc,
+        raft,
+        consensus,
+        membership,
+        sessions: network.sessions,
+        seen: seenFile.seen,
+        info: (signal) => peer.info({ signal })
+      },
       id,
       group.clusterId
     )
     const readiness = new Readiness(
       { raft, connected, logger: logger('cluster') },
-      { id, timeoutMs: init.readyTimeoutMs }
+      { name, timeoutMs: init.readyTimeoutMs }
     )
     const api =
       config.api.restapi === undefined

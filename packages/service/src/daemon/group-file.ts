@@ -1,10 +1,10 @@
 /**
  * What this peer knows of the cluster it belongs to, outside of consensus. Two small files:
  *
- * - `raft/group.json` lies with the consensus data and says which cluster it is of, and which incarnation of this peer wrote it.
+ * - `raft/group.json` lies with the consensus data and says which cluster it is of, and under which name this peer wrote it.
  *   It moves aside together with the data.
- * - `membership.json` lies beside it and stays: a peer that was a member, and finds its consensus data gone, or was removed, must
- *   not form a cluster of its own at its next plain start (`plan.ts` decides).
+ * - `membership.json` lies beside it and stays: a peer that was a member and finds its consensus data gone comes back as another life of
+ *   itself, and one that was removed stays out; neither forms a cluster of its own (`plan.ts` decides).
  *
  * Both are replaced atomically and synced.
  */
@@ -12,11 +12,21 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { type NodeId, nodeNameOf } from '@quorate/raft'
 import { z } from 'zod'
 import { replaceFile } from '../config/atomic-file.ts'
 import { StartError } from '../errors.ts'
 
-const groupSchema = z.object({ clusterId: z.string().min(1).max(128), incarnation: z.string().regex(/^[0-9a-f]{32}$/) })
+const groupSchema = z.object({
+  clusterId: z.string().min(1).max(128),
+  incarnation: z.string().regex(/^[0-9a-f]{32}$/),
+  /** This peer's name in the configuration. Absent: its peer ID alone, as of the first members by `init_peerset`. */
+  name: z.string().min(1).max(256).optional(),
+  /** Why the data may not be used under this name any more, as the members said. */
+  quarantined: z.string().max(1024).optional(),
+  /** Of a cluster that was recovered from this peer alone: who is to come back. */
+  awaited: z.array(z.string().max(128)).max(1024).optional()
+})
 const membershipSchema = z.object({ clusterId: z.string().min(1).max(128), state: z.enum(['member', 'removed']) })
 
 /** Which cluster the consensus data is of, and a random name for this life of the data folder. */
@@ -39,7 +49,20 @@ export function clusterIdOfPeerset(peers: readonly string[]): string {
     .slice(0, 32)
 }
 
-export const newGroup = (clusterId: string): Group => ({ clusterId, incarnation: randomBytes(16).toString('hex') })
+export const newIncarnation = (): string => randomBytes(16).toString('hex')
+
+/** Of a first member by `init_peerset`: the others know no more of it than its peer ID. */
+export const foundingGroup = (clusterId: string): Group => ({ clusterId, incarnation: newIncarnation() })
+
+/** Of any other life of a data folder: a name that nobody had before. */
+export const newGroup = (clusterId: string, peer: string, incarnation = newIncarnation()): Group => ({
+  clusterId,
+  incarnation,
+  name: nodeNameOf(peer, incarnation)
+})
+
+/** This peer's name in the configuration, as the data has it. */
+export const nameIn = (group: Group, peer: string): NodeId => group.name ?? peer
 
 /** Goes into the checksums of the log, so that one of another cluster, or of an earlier life of this folder, does not pass for this one. */
 export const seedOf = (group: Group): Uint8Array => Buffer.from(`${group.clusterId}/${group.incarnation}`)

@@ -4,8 +4,9 @@
  */
 
 import type { PeerIdString, PeerInfo } from '@quorate/client/api'
-import type { Raft } from '@quorate/raft'
+import { type PeersSeen, peerOf, type Raft } from '@quorate/raft'
 import type { Sessions } from '../cluster-host/sessions.ts'
+import { namesOf } from '../consensus/member-names.ts'
 import type { JoinAnswer, Membership } from '../consensus/membership.ts'
 import type { RaftConsensus } from '../consensus/raft-consensus.ts'
 import { MAX_TWINS } from '../rpc/methods.ts'
@@ -21,11 +22,12 @@ export interface IntroductionsComponents {
   readonly consensus: RaftConsensus
   readonly membership: Membership
   readonly sessions: Sessions
+  readonly seen: PeersSeen
   readonly info: (signal: AbortSignal) => Promise<PeerInfo>
 }
 
 export function answerStrangers(components: IntroductionsComponents, self: PeerIdString, clusterId: string): void {
-  const { rpc, raft, consensus, membership, sessions, info } = components
+  const { rpc, raft, consensus, membership, sessions, seen, info } = components
 
   rpc.handle('Peer.info', (_request, { signal }) => info(signal))
 
@@ -33,14 +35,23 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
     twins: (await sessions.twinsOf(peer, session)).slice(0, MAX_TWINS)
   }))
 
-  rpc.handle('Cluster.membership', async (_request, { peer, signal }) => {
+  rpc.handle('Cluster.membership', async (request, { peer, signal }) => {
+    const objection =
+      request?.life === undefined || peerOf(request.name) !== peer
+        ? undefined
+        : seen.objection(request.name, request.life)
     const confirmed =
       consensus.leader() !== undefined &&
       (await raft.readBarrier({ signal: AbortSignal.any([signal, AbortSignal.timeout(CONFIRM_TIMEOUT_MS)]) }).then(
         () => true,
         () => false
       ))
-    return { clusterId, confirmed, member: consensus.peers().includes(peer), peers: membership.members() }
+    const names = namesOf(raft.status().config, peer)
+    const peers = membership.members()
+    // The record of a member is written when it takes part for the first time.
+    const tookPart = seen.knowsPeer(peer) || peers.some(({ id, addresses }) => id === peer && addresses.length > 0)
+    const answer = { clusterId, confirmed, member: names.length > 0, names, tookPart, peers }
+    return objection === undefined ? answer : { ...answer, objection }
   })
 
   rpc.handle('Cluster.join', async (request, { peer, signal }) => {

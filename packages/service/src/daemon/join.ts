@@ -26,8 +26,10 @@ export interface JoinInit {
   readonly addresses: readonly string[]
   readonly peername: string
   readonly session: string
-  /** Cluster of the data that is there. */
-  readonly clusterId: string | undefined
+  /** Names the data folder that a join would begin. */
+  readonly incarnation: string
+  /** The sound data that is there: its cluster, and this peer's name in it. */
+  readonly current: { readonly clusterId: string; readonly name: string } | undefined
   readonly dialTimeoutMs: number
   /** How long the target may look for its leader and commit the change. */
   readonly answerTimeoutMs: number
@@ -55,7 +57,8 @@ export async function askToJoin({ libp2p, rpc, logger }: JoinComponents, init: J
           peername: init.peername,
           session: init.session,
           addresses: libp2p.getMultiaddrs().map(String),
-          ...(init.clusterId === undefined ? {} : { clusterId: init.clusterId })
+          incarnation: init.incarnation,
+          ...(init.current === undefined ? {} : { current: init.current })
         },
         { signal: init.signal, timeoutMs: init.answerTimeoutMs }
       )

@@ -1,8 +1,8 @@
 /**
  * How a daemon starts, decided from what it finds: pure, so that every case is a row of a test. `run.ts` carries it out.
  *
- * The rule behind it: a new cluster is formed only by a peer that never was in one. Whatever else, data of an old one stays
- * untouched until a join is confirmed.
+ * The rules behind it: a new cluster is formed only by a peer that never was in one; a member that may have lost what it promised comes
+ * back under a new name; one that was removed stays out. Whatever else, data of an old life stays untouched until a join is confirmed.
  */
 
 import type { Group, MembershipRecord } from './group-file.ts'
@@ -11,6 +11,8 @@ export interface Found {
   readonly self: string
   /** Of the consensus data in the folder; undefined if there is none. */
   readonly group: Group | undefined
+  /** Why that data may not be used under its name: it is an older copy, or damaged beyond repair. Undefined: nothing is known against it. */
+  readonly lost: string | undefined
   /** Whether the log holds anything: a fixed peerset that never had a leader has data and no entry. */
   readonly logIsEmpty: boolean
   readonly membership: MembershipRecord | undefined
@@ -30,8 +32,10 @@ export type Plan =
       readonly voters: readonly string[] | undefined
       readonly note: string | undefined
     }
-  /** Ask the peers at these addresses to be let in. `current`: the data that is there, if any, stays until they have said yes. */
+  /** Ask the peers at these addresses to be let in. `current`: the sound data that is there, if any, stays until they have said yes. */
   | { readonly type: 'join'; readonly addresses: readonly string[]; readonly current: Group | undefined }
+  /** Come back to this cluster under a new name, through whichever member can be reached, however long that takes. */
+  | { readonly type: 'rejoin'; readonly clusterId: string; readonly why: string }
   /** Form a new cluster of these voters. */
   | { readonly type: 'form'; readonly voters: readonly string[] }
   /** Stop, and say why. */
@@ -39,7 +43,10 @@ export type Plan =
 
 export function planStart(found: Found): Plan {
   const { group, membership, bootstrap } = found
-  if (bootstrap.length > 0) return { type: 'join', addresses: bootstrap, current: group }
+  const lost = found.lost ?? group?.quarantined
+  if (bootstrap.length > 0) {
+    return { type: 'join', addresses: bootstrap, current: lost === undefined ? group : undefined }
+  }
   if (membership?.state === 'removed') {
     return {
       type: 'refuse',
@@ -48,10 +55,16 @@ export function planStart(found: Found): Plan {
         'To take part again, start it with --bootstrap <multiaddr of a member>.'
     }
   }
+  if (group !== undefined && lost !== undefined) return { type: 'rejoin', clusterId: group.clusterId, why: lost }
+  if (group !== undefined && group.name === undefined && membership !== undefined && found.logIsEmpty) {
+    // A first member by `init_peerset` that was READY once had an entry at least.
+    return { type: 'rejoin', clusterId: group.clusterId, why: 'its log is gone from the folder' }
+  }
   if (group !== undefined) {
-    const voters = votersOf(found)
+    // A name of its own has, before anything was agreed, only who forms alone.
+    const voters = group.name === undefined ? votersOf(found) : [found.self]
     const note =
-      voters.length > 1 && !found.logIsEmpty
+      votersOf(found).length > 1 && !found.logIsEmpty
         ? 'init_peerset is not used: the membership is in the consensus data'
         : undefined
     // A joiner whose log is still empty waits to be told; a peer of a fixed peerset forms with the others.
@@ -59,13 +72,7 @@ export function planStart(found: Found): Plan {
     return { type: 'restart', group, forming: found.logIsEmpty, voters: forms ? voters : undefined, note }
   }
   if (membership !== undefined) {
-    return {
-      type: 'refuse',
-      reason:
-        `this peer is a member of cluster ${membership.clusterId} and its consensus data is gone from the folder. ` +
-        'It does not vote without it, and starts no cluster of its own. To take part again, start it with --bootstrap <multiaddr of a member>; ' +
-        'to give up that cluster, remove membership.json.'
-    }
+    return { type: 'rejoin', clusterId: membership.clusterId, why: 'its consensus data is gone from the folder' }
   }
   return { type: 'form', voters: votersOf(found) }
 }

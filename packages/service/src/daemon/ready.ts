@@ -5,7 +5,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { PeerIdString } from '@quorate/client/api'
-import type { Raft } from '@quorate/raft'
+import { type NodeId, peerOf, type Raft } from '@quorate/raft'
 import { describeQuorum } from '../consensus/quorum-report.ts'
 import { StartError } from '../errors.ts'
 import type { AbortOptions, Logger } from '../ports.ts'
@@ -24,7 +24,8 @@ export interface ReadinessComponents {
 }
 
 export interface ReadinessInit {
-  readonly id: PeerIdString
+  /** This node's name in the configuration. */
+  readonly name: NodeId
   /** After so long without a leader the start fails; undefined: it waits for as long as it takes. */
   readonly timeoutMs: number | undefined
 }
@@ -83,7 +84,7 @@ export class Readiness {
   /** A joiner starts as a learner, and the leader makes it a voter when it has caught up. */
   private becomesVoter(signal: AbortSignal): Promise<boolean> {
     const { raft } = this.parts
-    const isVoter = (): boolean => raft.status().config.voters.includes(this.init.id)
+    const isVoter = (): boolean => raft.status().config.voters.includes(this.init.name)
     if (isVoter()) return Promise.resolve(true)
     return new Promise((resolve) => {
       const finish = (answer: boolean): void => {
@@ -103,8 +104,8 @@ export class Readiness {
   private waitingFor(): string {
     const { config, leader } = this.parts.raft.status()
     if (leader === undefined) return `there is no leader. ${describeQuorum(config, this.parts.connected())}`
-    return config.voters.includes(this.init.id)
-      ? `the leader is ${leader}, its state is on the way.`
-      : `the leader is ${leader}; this peer is a learner until it has caught up.`
+    return config.voters.includes(this.init.name)
+      ? `the leader is ${peerOf(leader)}, its state is on the way.`
+      : `the leader is ${peerOf(leader)}; this peer is a learner until it has caught up.`
   }
 }

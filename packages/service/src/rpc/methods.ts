@@ -107,12 +107,27 @@ const raftPeer = z
 
 const session = z.string().regex(/^[0-9a-f]{32}$/)
 
+/** A peer's name in the configuration, and its start, as in the hello of `@quorate/raft`. */
+const nodeName = z.string().min(1).max(256)
+const count = z.number().int().nonnegative()
+const life = z.object({ boot: count, bootId: z.string().regex(/^[0-9a-f]{16}$/), term: count, lastIndex: count })
+
 /** Most twins that an answer names. */
 export const MAX_TWINS = 64
 
 const twin = z.object({ session, address: z.string().max(1024) })
 
 const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
+
+/** What a joiner would be, and what it is. */
+const joiner = {
+  /** Names the data folder that it would begin. */
+  incarnation: z.string().regex(/^[0-9a-f]{32}$/),
+  /** What it has sound data of, if of anything. */
+  current: z.object({ clusterId: z.string().max(128), name: nodeName }).optional(),
+  /** It was a member, and comes back by itself. */
+  returns: z.boolean().optional()
+}
 
 /** An answer that comes as one value, or as many. */
 interface MethodShape<Request extends z.ZodType, Response extends z.ZodType, Kind extends 'unary' | 'stream'> {
@@ -149,15 +164,21 @@ export const rpcMethods = {
   'Peer.info': unary('open', nothing, peerInfo),
   /** Which of our connections lead to another process with my identity? (`cluster-host/sessions.ts`) */
   'Peer.twins': unary('open', z.object({ session }), z.object({ twins: z.array(twin).max(MAX_TWINS) })),
-  /** Am I a member of your cluster, going by your configuration in force? */
+  /** Am I a member of your cluster, going by your configuration in force; and am I, in this life, who you take me for? */
   'Cluster.membership': unary(
     'open',
-    nothing,
+    z.object({ name: nodeName, life: life.optional() }).nullable(),
     z.object({
       clusterId: z.string(),
-      /** Whether a leader confirmed this just now; otherwise it is what the peer last knew. */
+      /** Whether a leader confirmed this just now, which takes a quorum; otherwise it is what the peer last knew. */
       confirmed: z.boolean(),
       member: z.boolean(),
+      /** The caller's names in that configuration: one of each life that is still a member. */
+      names: z.array(nodeName).max(64),
+      /** Whether the caller took part once, in any life that this peer knows of. */
+      tookPart: z.boolean(),
+      /** Why the caller cannot be the node of its name: its disk holds less than it promised. */
+      objection: z.string().max(1024).optional(),
       peers: z.array(member)
     })
   ),
@@ -169,8 +190,7 @@ export const rpcMethods = {
       addresses: multiaddrs,
       /** Of the process that asks: it must be the only one with its identity. */
       session,
-      /** The cluster that the joiner has data of, if any. */
-      clusterId: z.string().max(128).optional()
+      ...joiner
     }),
     z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
   ),
@@ -182,7 +202,7 @@ export const rpcMethods = {
       peername: z.string().max(256),
       addresses: multiaddrs,
       session,
-      clusterId: z.string().max(128).optional()
+      ...joiner
     }),
     z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
   ),

@@ -24,7 +24,10 @@ function setUp(config: { voters?: string[]; learners?: string[]; outgoing?: stri
   return { raft, membership, records, twins, asked }
 }
 
-const joiner = { peer: 'b', peername: 'beta', addresses: ['/ip4/127.0.0.1/tcp/2'], session: 's' }
+const incarnation = '2'.repeat(32)
+/** What the joiner will be called. */
+const b2 = `b#${incarnation}`
+const joiner = { peer: 'b', peername: 'beta', addresses: ['/ip4/127.0.0.1/tcp/2'], session: 's', incarnation }
 
 const progress = (id: string, more: Partial<PeerStatus> = {}): PeerStatus => ({
   id,
@@ -35,6 +38,9 @@ const progress = (id: string, more: Partial<PeerStatus> = {}): PeerStatus => ({
   inflightMessages: 0,
   inflightBytes: 0,
   lastContactAgoMs: 5,
+  health: 'good',
+  priority: 0,
+  supportedLevel: undefined,
   ...more
 })
 
@@ -42,7 +48,7 @@ describe('a joiner', () => {
   it('becomes a learner, with its addresses known to all', async () => {
     const { raft, membership } = setUp()
     const answer = await membership.join(joiner)
-    assert.deepEqual(raft.done, ['peer-record', 'a|b'])
+    assert.deepEqual(raft.done, ['peer-record', `a|${b2}`])
     assert.deepEqual(answer, {
       clusterId: 'cluster',
       alreadyMember: false,
@@ -54,17 +60,46 @@ describe('a joiner', () => {
   })
 
   it('that is a member and has its data is told so, and nothing is done', async () => {
-    const { raft, membership } = setUp({ voters: ['a', 'b'] })
-    assert.equal((await membership.join({ ...joiner, clusterId: 'cluster' })).alreadyMember, true)
-    assert.deepEqual(raft.done, [])
+    for (const name of ['b', 'b#00000001']) {
+      const { raft, membership } = setUp({ voters: ['a', name] })
+      const current = { clusterId: 'cluster', name }
+      assert.equal((await membership.join({ ...joiner, current })).alreadyMember, true)
+      assert.deepEqual(raft.done, [])
+    }
   })
 
-  it('that is a member without its data is taken out before it is let in', async () => {
-    for (const clusterId of [undefined, 'another']) {
+  it('that is a member without its data is a learner beside the voter that it was', async () => {
+    const others = [undefined, { clusterId: 'another', name: 'b' }, { clusterId: 'cluster', name: 'b#00000001' }]
+    for (const current of others) {
       const { raft, membership } = setUp({ voters: ['a', 'b'] })
-      assert.equal((await membership.join({ ...joiner, clusterId })).alreadyMember, false)
-      assert.deepEqual(raft.done, ['a|', 'peer-forget', 'peer-record', 'a|b'])
+      const answer = await membership.join({ ...joiner, ...(current === undefined ? {} : { current }) })
+      assert.equal(answer.alreadyMember, false)
+      assert.deepEqual(raft.done, ['peer-record', `a,b|${b2}`])
+      assert.deepEqual(
+        answer.peers.map(({ id }) => id),
+        ['a', 'b']
+      )
     }
+  })
+
+  it('takes the place of the learner that it was, and asks twice without harm', async () => {
+    const { raft, membership } = setUp({ voters: ['a', 'b'], learners: ['b#00000001', 'c'] })
+    await membership.join(joiner)
+    await membership.join(joiner)
+    assert.deepEqual(raft.config, { voters: ['a', 'b'], learners: [b2, 'c'], outgoing: [] })
+    assert.equal(raft.done.filter((entry) => entry.includes('|')).length, 1)
+  })
+
+  it('that comes back is let in if it is a member, and not if it was removed', async () => {
+    const here = setUp({ voters: ['a', 'b'] })
+    await here.membership.join({ ...joiner, returns: true })
+    assert.deepEqual(here.raft.config.learners, [b2])
+    const gone = setUp({ voters: ['a'] })
+    await assert.rejects(gone.membership.join({ ...joiner, returns: true }), {
+      code: 'bad-request',
+      message: /^b was removed from cluster cluster/
+    })
+    assert.deepEqual(gone.raft.done, [])
   })
 
   it('whose identity another process uses is refused before anything is done', async () => {
@@ -101,6 +136,12 @@ describe('a peer that is removed', () => {
     await membership.removePeer('c')
     await membership.removePeer('b')
     assert.deepEqual(raft.done, ['a,b|', 'peer-forget', 'a|', 'peer-forget'])
+  })
+
+  it('is taken out under all of its names', async () => {
+    const { raft, membership } = setUp({ voters: ['a', 'b'], learners: [b2, 'bb'] })
+    await membership.removePeer('b')
+    assert.deepEqual(raft.config, { voters: ['a'], learners: ['bb'], outgoing: [] })
   })
 
   it('that is a stranger changes no membership', async () => {
@@ -164,6 +205,16 @@ describe('a learner', () => {
     await until(() => raft.config.voters.length > 1)
     membership.stop()
     assert.deepEqual(raft.done, ['a,c|b'])
+  })
+
+  it('that is the return of a voter takes its place in one change, with no voter fewer at any moment', async () => {
+    const { raft, membership } = setUp({ voters: ['a', 'b', 'c'], learners: [b2, 'd'] })
+    raft.lastIndex = 10
+    raft.progress = [progress('b', { voter: true, state: 'probe' }), progress(b2)]
+    membership.start()
+    await until(() => raft.done.length > 0)
+    membership.stop()
+    assert.deepEqual(raft.done, [`a,${b2},c|d`])
   })
 
   it('that is behind, silent, being sent a snapshot, or on a peer that does not lead, stays one', async (context) => {

@@ -2,13 +2,20 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { askAround } from '../../src/daemon/ask-around.ts'
+import { askAround, type Objection } from '../../src/daemon/ask-around.ts'
 import type { Network } from '../../src/daemon/network.ts'
 import { FakeRpc, hang } from '../consensus/fakes.ts'
 
 const never = new AbortController().signal
-const cluster = { clusterId: 'c', confirmed: true, member: false, peers: [] as object[] }
-const me = (addresses: string[]) => ({ id: 'me', peername: '', addresses })
+const cluster = { clusterId: 'c', confirmed: true, member: false, tookPart: false, names: [], peers: [] }
+const member = { ...cluster, member: true, names: ['me'] }
+
+const words = (objection: Objection | undefined): string =>
+  objection === undefined
+    ? ''
+    : objection.type === 'refuse'
+      ? objection.reason
+      : `returns ${objection.clusterId} ${objection.why}`
 
 function network(
   answers: Record<string, object | undefined>,
@@ -25,12 +32,7 @@ function network(
 
 describe('a peer that is about to form a cluster', () => {
   const rows: [fact: string, answer: object, alone: boolean, refusal: RegExp | undefined][] = [
-    [
-      'goes on when a peer has no leader',
-      { ...cluster, confirmed: false, member: true, peers: [me(['x'])] },
-      true,
-      undefined
-    ],
+    ['goes on when a peer without a leader does not know it', { ...cluster, confirmed: false }, true, undefined],
     [
       'does not form a cluster of its own beside one',
       cluster,
@@ -39,24 +41,26 @@ describe('a peer that is about to form a cluster', () => {
     ],
     ['goes on with its peerset although a peer of it has another cluster', cluster, false, undefined],
     [
-      'does not vote without the data that it had',
-      { ...cluster, member: true, peers: [me(['/ip4/127.0.0.1/tcp/1'])] },
+      'does not vote without the data that it had, but comes back',
+      { ...member, tookPart: true },
       false,
-      /is a member of cluster c, and there is no data of it in the folder.*--bootstrap/
+      /^returns c peer b says that this peer takes part in cluster c, and there is no data of it/
     ],
     [
-      'goes on when the others formed a moment ago and it never took part',
-      { ...cluster, member: true, peers: [me([])] },
+      'comes back also when the peer that knows it has no leader: nobody may have one without it',
+      { ...member, tookPart: true, confirmed: false },
       false,
-      undefined
-    ]
+      /^returns c/
+    ],
+    ['comes back also when it would be alone', { ...member, tookPart: true }, true, /^returns c/],
+    ['goes on when the others formed a moment ago and it never took part', member, false, undefined]
   ]
   for (const [fact, answer, alone, refusal] of rows) {
     it(fact, async () => {
       const { network: net } = network({ b: answer })
-      const reason = await askAround(net, ['me', 'b'], alone, never)
-      if (refusal === undefined) assert.equal(reason, undefined)
-      else assert.match(reason ?? '', refusal)
+      const reason = words(await askAround(net, ['me', 'b'], alone, never))
+      if (refusal === undefined) assert.equal(reason, '')
+      else assert.match(reason, refusal)
     })
   }
 
@@ -73,7 +77,7 @@ describe('a peer that is about to form a cluster', () => {
     const asking = askAround(net, ['b', 'c', 'b'], true, never)
     connected.push('b')
     net.connected = () => new Set(['b', ...(rpc.calls.length > 0 ? ['c'] : [])])
-    assert.match((await asking) ?? '', /^peer c, of the peerstore/)
+    assert.match(words(await asking), /^peer c, of the peerstore/)
     assert.deepEqual(rpc.calls, ['b Cluster.membership', 'c Cluster.membership'])
   })
 

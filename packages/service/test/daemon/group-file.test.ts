@@ -20,7 +20,7 @@ describe('the files about a cluster', () => {
     const raft = join(folder, 'raft')
     assert.equal(await readGroup(raft), undefined)
     assert.equal(await readMembership(folder), undefined)
-    const group = newGroup(randomClusterId())
+    const group = newGroup(randomClusterId(), 'me')
     await writeGroup(raft, group)
     await writeMembership(folder, { clusterId: group.clusterId, state: 'member' })
     await writeMembership(folder, { clusterId: group.clusterId, state: 'removed' })
@@ -67,7 +67,7 @@ describe('the name of a cluster', () => {
   })
 
   it('goes into the seed of the checksums with the life of the folder', () => {
-    const [first, second] = [newGroup('c'), newGroup('c')]
+    const [first, second] = [newGroup('c', 'me'), newGroup('c', 'me')]
     assert.notDeepEqual(seedOf(first), seedOf(second))
     assert.deepEqual(seedOf(first), seedOf({ ...first }))
   })

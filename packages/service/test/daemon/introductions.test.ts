@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { PeerInfo } from '@quorate/client/api'
+import { PeersSeen } from '@quorate/raft'
 import type { ClusterHost } from '../../src/cluster-host/host.ts'
 import type { Sessions, Twin } from '../../src/cluster-host/sessions.ts'
 import { Membership } from '../../src/consensus/membership.ts'
@@ -26,11 +27,14 @@ function setUp({ voters = ['a', 'b'], leader = 'a' as string | null, waitMs = 60
     { id: 'a', waitForLeaderTimeoutMs: waitMs }
   )
   const info = async (): Promise<PeerInfo> => ({ id: 'a' }) as PeerInfo
-  answerStrangers({ rpc: rpc.asPeerRpc, raft, consensus, membership, sessions, info }, 'a', 'cluster')
-  return { raft, rpc, twins }
+  const seen = new PeersSeen()
+  answerStrangers({ rpc: rpc.asPeerRpc, raft, consensus, membership, sessions, seen, info }, 'a', 'cluster')
+  return { raft, rpc, twins, seen }
 }
 
-const join = { peername: 'gamma', addresses: ['/ip4/127.0.0.1/tcp/3'], session }
+const incarnation = '3'.repeat(32)
+const c3 = `c#${incarnation}`
+const join = { peername: 'gamma', addresses: ['/ip4/127.0.0.1/tcp/3'], session, incarnation }
 
 describe('a stranger', () => {
   it('is told whether it is a member, and whether a leader confirmed that', async () => {
@@ -40,14 +44,31 @@ describe('a stranger', () => {
       clusterId: 'cluster',
       confirmed: true,
       member: true,
+      names: ['b'],
+      tookPart: false,
       peers
     })
     raft.onBarrier = () => Promise.reject(named('ReadUnavailableError'))
-    const answer = { clusterId: 'cluster', confirmed: false, member: false, peers }
+    const answer = { clusterId: 'cluster', confirmed: false, member: false, names: [], tookPart: false, peers }
     assert.deepEqual(await rpc.receive('x', 'Cluster.membership', null), answer)
     raft.leader = undefined
     raft.onBarrier = () => assert.fail('without a leader nobody is asked')
     assert.deepEqual(await rpc.receive('x', 'Cluster.membership', null), answer)
+  })
+
+  it('is told that it took part, and that its disk is older than what it promised', async () => {
+    const { raft, rpc, seen } = setUp()
+    raft.config = { voters: ['a', 'b'], outgoing: [], learners: ['b#00000001'] }
+    const life = { boot: 2, bootId: '1'.repeat(16), term: 5, lastIndex: 9 }
+    seen.met('b', life)
+    const ask = async (from: string, request: object | null) =>
+      (await rpc.receive(from, 'Cluster.membership', request)) as Record<string, unknown>
+    const same = await ask('b', { name: 'b', life })
+    assert.deepEqual([same.names, same.tookPart, same.objection], [['b', 'b#00000001'], true, undefined])
+    const copy = { ...life, bootId: '2'.repeat(16) }
+    assert.match(String((await ask('b', { name: 'b', life: copy })).objection), /^start 2 of b comes after start 2/)
+    assert.equal((await ask('b', { name: 'b#00000001', life: copy })).objection, undefined)
+    assert.equal((await ask('x', { name: 'b', life: copy })).objection, undefined, 'that is not its name to ask of')
   })
 
   it('is let in by the leader, and by whoever passes it on', async () => {
@@ -57,7 +78,7 @@ describe('a stranger', () => {
       answer.peers.map(({ id }) => id),
       ['a', 'b', 'c']
     )
-    assert.deepEqual(raft.config.learners, ['c'])
+    assert.deepEqual(raft.config.learners, [c3])
 
     const follower = setUp({ leader: 'b' })
     const passed: unknown[] = []
@@ -72,7 +93,7 @@ describe('a stranger', () => {
   it('speaks for itself only: its ID is that of its connection', async () => {
     const { raft, rpc } = setUp()
     await rpc.receive('c', 'Cluster.join', { ...join, peer: 'b' })
-    assert.deepEqual(raft.config, { voters: ['a', 'b'], learners: ['c'], outgoing: [] })
+    assert.deepEqual(raft.config, { voters: ['a', 'b'], learners: [c3], outgoing: [] })
   })
 
   it('whose identity another process uses is not let in, and nothing is passed on', async () => {
@@ -118,7 +139,8 @@ describe('a joiner', () => {
       addresses,
       peername: 'n',
       session,
-      clusterId: undefined,
+      incarnation,
+      current: undefined,
       dialTimeoutMs: 1_000,
       answerTimeoutMs: 1_000,
       signal
@@ -137,7 +159,7 @@ describe('a joiner', () => {
     )
     assert.deepEqual(await asking.answer, answer)
     assert.deepEqual(asking.asked, [
-      [peer('c'), 'Cluster.join', { peername: 'n', session, addresses: ['/ip4/127.0.0.1/tcp/7'] }]
+      [peer('c'), 'Cluster.join', { peername: 'n', session, addresses: ['/ip4/127.0.0.1/tcp/7'], incarnation }]
     ])
   })
 

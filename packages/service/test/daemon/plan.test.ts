@@ -6,18 +6,22 @@ import type { Group, MembershipRecord } from '../../src/daemon/group-file.ts'
 import { type Found, planStart } from '../../src/daemon/plan.ts'
 
 const group: Group = { clusterId: 'c', incarnation: '0'.repeat(32) }
+const named: Group = { ...group, name: `me#${'0'.repeat(32)}` }
 const member: MembershipRecord = { clusterId: 'c', state: 'member' }
 const removed: MembershipRecord = { clusterId: 'c', state: 'removed' }
 
 const empty: Found = {
   self: 'me',
   group: undefined,
+  lost: undefined,
   logIsEmpty: true,
   membership: undefined,
   bootstrap: [],
   initPeerset: []
 }
 const restart = { type: 'restart', group, forming: false, voters: undefined, note: undefined }
+
+const rejoin = (why: string) => ({ type: 'rejoin', clusterId: 'c', why })
 
 const rows: [fact: string, found: Partial<Found>, plan: object | RegExp][] = [
   ['an empty folder forms a cluster of one', {}, { type: 'form', voters: ['me'] }],
@@ -49,18 +53,54 @@ const rows: [fact: string, found: Partial<Found>, plan: object | RegExp][] = [
   ],
   [
     'a joiner that heard nothing yet waits, and makes no configuration of its own',
-    { group, membership: member, initPeerset: ['a'] },
-    { ...restart, forming: true, voters: undefined }
+    { group: named, membership: member, initPeerset: ['a'] },
+    {
+      ...restart,
+      group: named,
+      forming: true,
+      voters: undefined,
+      note: undefined
+    }
   ],
   [
-    'a member without its data stops',
+    'a peer that was about to form a cluster of its own goes on with that, whatever the peerset says now',
+    { group: named, initPeerset: ['a'] },
+    { ...restart, group: named, forming: true, voters: ['me'] }
+  ],
+  [
+    'a member without its data comes back',
     { membership: member },
-    /is a member of cluster c and its consensus data is gone.*--bootstrap.*remove membership\.json/
+    rejoin('its consensus data is gone from the folder')
   ],
   [
-    'a member without its data stops, whatever the peerset says',
+    'a member without its data comes back, whatever the peerset says',
     { membership: member, initPeerset: ['a'] },
-    /data is gone/
+    rejoin('its consensus data is gone from the folder')
+  ],
+  [
+    'a first member of a peerset that has lost its log alone comes back',
+    { group, membership: member, initPeerset: ['a'] },
+    rejoin('its log is gone from the folder')
+  ],
+  [
+    'a member whose data is not what it promised comes back, although the data is there',
+    { group, logIsEmpty: false, membership: member, lost: 'it is old' },
+    rejoin('it is old')
+  ],
+  [
+    'a member whose data was set aside in an earlier run comes back',
+    { group: { ...named, quarantined: 'it was old' }, logIsEmpty: false, membership: member },
+    rejoin('it was old')
+  ],
+  [
+    '--bootstrap does not vouch for data that is not what it promised',
+    { bootstrap: ['x'], group, logIsEmpty: false, membership: member, lost: 'it is old' },
+    { type: 'join', addresses: ['x'], current: undefined }
+  ],
+  [
+    'a removed peer stops, whatever is wrong with its data',
+    { membership: removed, group, lost: 'it is old' },
+    /was removed/
   ],
   [
     'a removed peer stops',

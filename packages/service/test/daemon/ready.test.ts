@@ -8,7 +8,7 @@ import { FakeRaft, hang, named, silent, turn } from '../consensus/fakes.ts'
 function setUp(timeoutMs?: number, logger = silent) {
   const raft = new FakeRaft('a', { voters: ['a', 'b', 'c'] })
   raft.onBarrier = hang
-  const readiness = new Readiness({ raft, connected: () => new Set(['a']), logger }, { id: 'a', timeoutMs })
+  const readiness = new Readiness({ raft, connected: () => new Set(['a']), logger }, { name: 'a', timeoutMs })
   return { raft, readiness }
 }
 

@@ -1,9 +1,11 @@
-/** How a peer learns that it was removed, and what it does not believe. */
+/** How a peer learns that it was removed, or is not who it was, and what it does not believe. */
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { RemovalWatch } from '../../src/consensus/removal-watch.ts'
+import { type Standing, StandingWatch } from '../../src/consensus/standing-watch.ts'
 import { FakeRaft, FakeRpc, hang, silent, turn } from './fakes.ts'
+
+const life = { boot: 1, bootId: '0'.repeat(16), term: 0, lastIndex: 0 }
 
 function setUp(context: TestContext, answers: Record<string, object | Error | 'hangs'>, connected = ['a', 'b', 'c']) {
   context.mock.timers.enable({ apis: ['setInterval'] })
@@ -12,12 +14,14 @@ function setUp(context: TestContext, answers: Record<string, object | Error | 'h
     const answer = answers[peer]
     if (answer === 'hangs') return hang(signal)
     if (answer === undefined || answer instanceof Error) throw answer ?? new Error('nobody there')
-    return { clusterId: 'cluster', confirmed: true, member: true, peers: [], ...answer }
+    // As of `Cluster.membership`; a test that says only that the peer is no member means that it has no name there.
+    const names = (answer as { member?: boolean }).member === false ? [] : ['a']
+    return { clusterId: 'cluster', confirmed: true, member: true, names, tookPart: true, peers: [], ...answer }
   })
-  let removedCount = 0
-  const watch = new RemovalWatch(
+  const told: Standing[] = []
+  const watch = new StandingWatch(
     { raft, rpc: rpc.asPeerRpc, logger: silent, connected: () => new Set(connected) },
-    { id: 'a', clusterId: 'cluster', intervalMs: 1_000, onRemoved: () => removedCount++ }
+    { id: 'a', clusterId: 'cluster', life, intervalMs: 1_000, onLost: (standing) => told.push(standing) }
   )
   watch.start()
   const pass = async (times = 1): Promise<void> => {
@@ -26,7 +30,7 @@ function setUp(context: TestContext, answers: Record<string, object | Error | 'h
       for (let j = 0; j < 5; j++) await turn()
     }
   }
-  return { raft, rpc, watch, pass, removed: () => removedCount }
+  return { raft, rpc, watch, pass, told, removed: () => told.filter(({ type }) => type === 'removed').length }
 }
 
 describe('a peer without a leader', () => {
@@ -92,5 +96,41 @@ describe('a peer with a leader', () => {
       watch.stop()
       context.mock.timers.reset()
     }
+  })
+})
+
+describe('a peer that is refused as an older copy of itself', () => {
+  const older = { objection: 'start 2 of a comes after start 3 was seen' }
+
+  it('asks at once although it has a leader, and believes it of whoever has one too', async (context) => {
+    const { raft, rpc, watch, told } = setUp(context, { b: { ...older, confirmed: false }, c: older })
+    raft.leader = 'b'
+    watch.onRefused()
+    for (let i = 0; i < 5; i++) await turn()
+    assert.deepEqual(told, [{ type: 'quarantined', reason: older.objection }])
+    assert.deepEqual(rpc.calls, ['b Cluster.membership', 'c Cluster.membership'])
+    watch.stop()
+  })
+
+  it('goes on asking while nobody with a leader says so', async (context) => {
+    const { raft, rpc, watch, told, pass } = setUp(context, { b: { ...older, confirmed: false }, c: {} })
+    raft.leader = 'b'
+    watch.onRefused()
+    for (let i = 0; i < 5; i++) await turn()
+    await pass(2)
+    assert.deepEqual(told, [])
+    assert.equal(rpc.calls.length, 6)
+    watch.stop()
+  })
+})
+
+describe('a peer with data of an earlier life', () => {
+  it('is a member, and its data is not: it does not count as removed', async (context) => {
+    const { watch, told, pass } = setUp(context, { b: { names: ['a#00000001'] } })
+    await pass()
+    assert.deepEqual(told, [
+      { type: 'quarantined', reason: 'a is an earlier life of this peer, and it has had another since' }
+    ])
+    watch.stop()
   })
 })
