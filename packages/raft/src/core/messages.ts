@@ -113,6 +113,25 @@ export interface ReadIndexResponse {
   readonly index: Index | undefined
 }
 
+/** A follower says what stands for its state at an index (`digests.ts`). */
+export interface DigestReport {
+  readonly type: 'digest-report'
+  readonly term: Term
+  readonly index: Index
+  /** Unsigned 32 bit. */
+  readonly digest: number
+}
+
+/** The leader says that the receiver's state is another one. */
+export interface DigestVerdict {
+  readonly type: 'digest-verdict'
+  readonly term: Term
+  readonly index: Index
+  /** Proven: what a majority has there, so that the receiver is wrong. Otherwise what the leader has, which may as well be wrong. */
+  readonly digest: number
+  readonly proven: boolean
+}
+
 export type Message =
   | PreVoteRequest
   | PreVoteResponse
@@ -125,3 +144,5 @@ export type Message =
   | TimeoutNow
   | ReadIndexRequest
   | ReadIndexResponse
+  | DigestReport
+  | DigestVerdict

@@ -114,6 +114,8 @@ export const MUTATIONS = [
   'applied-twice',
   /** T45: a node writes the names of a configuration in an order of its own. */
   'names-in-own-order',
+  /** T45: a node that was told that its state is wrong goes on with it. */
+  'diverged-state-serves',
   /** T46: a new leader answers reads from the commit index that it brought along. */
   'read-before-own-commit',
   /** T47: any answer of a peer confirms all reads, also those that came after the question. */

@@ -12,6 +12,7 @@
  * | `transfer.ts`, `fitness.ts` | handing over, and who should rather lead |
  * | `reads.ts`, `lease.ts` | linearizable reads |
  * | `levels.ts`, `announcements.ts` | feature levels |
+ * | `digests.ts` | whether all states are the same |
  * | `snapshots.ts` | snapshots and compaction |
  * | `state.ts` | hard state, durability, what may leave when |
  * | `checkpoint.ts` | the whole of it as plain data |
@@ -22,6 +23,7 @@
 
 import { logFault, SUPPORTED_LEVEL } from './announcements.ts'
 import { captureState, restoreState, type StateCheckpoint } from './checkpoint.ts'
+import { onDigestReport, onDigestVerdict, onOwnDigest, tickDigests } from './digests.ts'
 import {
   countOwnVote,
   isSticky,
@@ -288,6 +290,7 @@ function handle(s: CoreState, input: Input): void {
       break
     case 'applied':
       applied(s, input.index)
+      if (input.digest !== undefined) onOwnDigest(s, input.index, input.digest)
       break
     case 'compactable':
       onCompactable(s, input.index)
@@ -329,7 +332,9 @@ function tick(s: CoreState): void {
   }
   if (stalled) s.resetElectionDeadline()
   tickElection(s)
-  if (s.leading === undefined) tickFollowerReads(s)
+  if (s.leading !== undefined) return
+  tickFollowerReads(s)
+  tickDigests(s)
 }
 
 /** A message, terms first (paper §5.1): a higher one is followed, a lower one is told so or ignored. */
@@ -389,6 +394,8 @@ function answerStale(s: CoreState, from: NodeId, message: Message): void {
     case 'install-snapshot-response':
     case 'timeout-now':
     case 'read-index-response':
+    case 'digest-report':
+    case 'digest-verdict':
       break
   }
 }
@@ -425,6 +432,12 @@ function deliver(s: CoreState, from: NodeId, message: Message): void {
       break
     case 'read-index-response':
       onReadIndexResponse(s, message)
+      break
+    case 'digest-report':
+      onDigestReport(s, from, message)
+      break
+    case 'digest-verdict':
+      onDigestVerdict(s, from, message)
       break
     case 'pre-vote-request':
       break

@@ -7,6 +7,7 @@
  */
 
 import { SUPPORTED_LEVEL } from './announcements.ts'
+import { noDigests } from './digests.ts'
 import { campaignDelayMs, jitterShare } from './fitness.ts'
 import { invariant } from './invariants.ts'
 import type { Log } from './log.ts'
@@ -156,6 +157,8 @@ export class CoreState {
    */
   readonly followerReads: FollowerReads
   transfer: Transfer | undefined
+  /** What stands for the states of the members. */
+  readonly digests = noDigests()
   /** How fit this node is to lead, as its driver sees it. */
   health: Health = 'good'
   /** The term for which a leader that handed over to this node said that no lease is in force any more (T49). */

@@ -147,8 +147,8 @@ export type Input =
   | { readonly type: 'transfer'; readonly ticket: number; readonly to: NodeId | undefined }
   /** All `persist` effects up to and including `seq` are durable. */
   | { readonly type: 'persisted'; readonly seq: number }
-  /** The state machine has applied all up to `index`. */
-  | { readonly type: 'applied'; readonly index: Index }
+  /** The state machine has applied all up to `index`. `digest` stands for its state there, at indexes at which all nodes know theirs. */
+  | { readonly type: 'applied'; readonly index: Index; readonly digest?: number | undefined }
   /** The log at and below `index` is no longer needed by this node itself: its state is durable at or past it. */
   | { readonly type: 'compactable'; readonly index: Index }
   /** A snapshot of the state at `base` can be fetched from this node. Answers `need-snapshot`. */
@@ -224,6 +224,11 @@ export type Effect =
       readonly index: Index
       readonly committed: boolean
     }
+  /**
+   * The state machine's state is wrong, as a majority has another one at `index` (T43, T45): it must not be served, kept or given to
+   * others. The node has stopped for good and answers nothing more.
+   */
+  | { readonly type: 'state-diverged'; readonly index: Index; readonly detail: string }
   /** Something an operator should know; the node goes on. */
   | { readonly type: 'alarm'; readonly code: string; readonly detail: string }
   /** An invariant is broken; the node has stopped for good and answers nothing more. */

@@ -95,7 +95,9 @@ const kinds = {
   'install-snapshot-response': 0,
   'timeout-now': 0,
   'read-index-request': 0,
-  'read-index-response': 0
+  'read-index-response': 0,
+  'digest-report': 0,
+  'digest-verdict': 0
 } as const satisfies Record<MessageKind, 0>
 
 /** 64 µs, doubled up to 8.4 s. */

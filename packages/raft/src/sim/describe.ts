@@ -72,6 +72,10 @@ export function describeMessage(message: Message): string {
       return `read index? ${message.id}, term ${term}`
     case 'read-index-response':
       return `read index ${message.index ?? 'unknown'} for ${message.id}, term ${term}`
+    case 'digest-report':
+      return `state at ${message.index} is ${message.digest}, term ${term}`
+    case 'digest-verdict':
+      return `state at ${message.index} ${message.proven ? 'has to be' : 'is here'} ${message.digest}, term ${term}`
   }
 }
 

@@ -52,7 +52,9 @@ const messageCodes: Readonly<Record<Message['type'], number>> = {
   'install-snapshot-response': 8,
   'timeout-now': 9,
   'read-index-request': 10,
-  'read-index-response': 11
+  'read-index-response': 11,
+  'digest-report': 12,
+  'digest-verdict': 13
 }
 
 /** A number that tells most messages apart, for the trace hash. */

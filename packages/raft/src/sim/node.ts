@@ -421,6 +421,8 @@ export class SimNode implements SimActor {
         return
       case 'halt':
         throw new Violation('halt', `n${this.slot} halted: ${effect.reason}`)
+      case 'state-diverged':
+        throw new Violation('state-diverged', `n${this.slot} ended: ${effect.detail}`)
       default:
         this.#answer(effect)
     }
