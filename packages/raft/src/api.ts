@@ -13,7 +13,7 @@ import type {
   Term
 } from './core/types.ts'
 import type { RaftMetrics } from './driver/metrics.ts'
-import type { Clock, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
+import type { Clock, FlightRecordStore, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
 
 export interface AbortOptions {
   readonly signal?: AbortSignal
@@ -44,6 +44,8 @@ export interface RaftComponents<Result> {
   readonly stateMachine: StateMachine<Result>
   readonly clock?: Clock
   readonly logger?: RaftLogger
+  /** Where a node that halts, or is asked to, leaves what led there. Without it nothing is recorded. */
+  readonly flightRecords?: FlightRecordStore
 }
 
 export interface RaftLogger {
@@ -68,7 +70,7 @@ export interface RaftEvents {
 export interface Raft<Result> {
   readonly id: NodeId
   /**
-   * Appends a command and answers once it is committed and applied on this node.
+   * Appends a command and answers once it is committed and applied on this node. The bytes must not be changed afterwards.
    *
    * @throws {NotLeaderError} when this node is not the leader; nothing was appended
    * @throws {ProposalRefusedError} when it was not appended for another reason
@@ -99,6 +101,14 @@ export interface Raft<Result> {
   metrics(): RaftMetrics
   /** Calls `listener` at each event until the result is called. */
   on<K extends keyof RaftEvents>(event: K, listener: (event: RaftEvents[K]) => void): () => void
+  /**
+   * Writes down what the core was told in the last while, for a replay (`replayFlightRecord` of `@quorate/raft/sim`). A node that halts does it by
+   * itself. What was proposed is in it.
+   *
+   * @returns where the record is
+   * @throws {Error} when nothing is recorded, or the record could not be written
+   */
+  dumpFlightRecord(reason: string): Promise<string>
   /** Makes the state durable and compacts the log as far as its bounds allow. Done from time to time by itself. */
   checkpoint(): Promise<void>
   /** Stops; a leader hands over first if it can do so within `handOverMs`. @default 0: does not hand over */

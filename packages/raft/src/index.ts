@@ -26,6 +26,7 @@ export {
 export { countBoot, type DiskPosition } from './storage/boot-counter.ts'
 export * from './storage/errors.ts'
 export { inspectGroup } from './storage/log-reader.ts'
+export { type FlightRecordFilesInit, openFlightRecordFiles } from './storage/flight-record-files.ts'
 export { openSegmentLog, type SegmentLogInit } from './storage/segment-log.ts'
 export { openSnapshotStore, type SnapshotStoreInit } from './storage/snapshot-files.ts'
 export type { Life } from './transport/hello.ts'

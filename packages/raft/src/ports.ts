@@ -192,6 +192,12 @@ export interface TransportHandler {
   onFetchOffer?(from: NodeId): Promise<LogBase>
 }
 
+/** Where a node leaves what it knows of its recent past (`driver/recorder.ts`), for somebody to run again. */
+export interface FlightRecordStore {
+  /** Keeps a record, in parts that are made as they are asked for; answers where it is. */
+  save(parts: Iterable<Uint8Array>): Promise<string>
+}
+
 /** A consistent view of the state at one index, while later entries are applied. */
 export interface StateSnapshot {
   readonly index: Index

@@ -41,11 +41,13 @@ import { Applier } from './applier.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { systemClock } from './clock.ts'
 import { Emitter } from './emitter.ts'
+import { encodeFlightRecord } from './flight-record.ts'
 import { LogWriter } from './log-writer.ts'
 import { Meter, type RaftMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
+import { FlightRecorder } from './recorder.ts'
 import { Requests } from './requests.ts'
 import { Snapshotter, storedChunks } from './snapshotter.ts'
 import { prepareStart, type StartingPoint } from './startup.ts'
@@ -111,6 +113,9 @@ class Driver<Result> implements Raft<Result> {
   readonly #requests = new Requests()
   readonly #outgoing: Outgoing
   readonly #meter: Meter
+  readonly #recorder: FlightRecorder | undefined
+  /** The record of a halt, on its way to where records are kept. */
+  #dumping: Promise<void> | undefined
   #inbox: Input[] = []
   /** Of the records in `#inbox`. */
   #inboxBytes = 0
@@ -145,6 +150,7 @@ class Driver<Result> implements Raft<Result> {
     this.#emitter = new Emitter(logger)
     const meter = new Meter(this.#clock.now(), this.status().lastIndex)
     this.#meter = meter
+    if (components.flightRecords !== undefined) this.#recorder = new FlightRecorder(this.#core, this.#clock.now())
     this.#outgoing = new Outgoing((to, message) => this.#send(to, message))
     this.#writer = new LogWriter({
       storage: meter.meterWrites(storage, this.#clock),
@@ -223,6 +229,12 @@ class Driver<Result> implements Raft<Result> {
     return this.#emitter.on(event, listener)
   }
 
+  async dumpFlightRecord(reason: string): Promise<string> {
+    const record = this.#recorder?.record(reason)
+    if (record === undefined) throw new Error('Nothing is recorded: the node has no place for flight records')
+    return await this.#components.flightRecords!.save(encodeFlightRecord(record))
+  }
+
   checkpoint(): Promise<void> {
     return this.#checkpointer.run()
   }
@@ -261,6 +273,7 @@ class Driver<Result> implements Raft<Result> {
       () => this.#writer.idle(),
       () => storage.close()
     ]
+    await this.#dumping
     for (const end of ends) await end().catch((error: unknown) => failures.push(error))
     if (failures.length > 0) throw failures[0]
   }
@@ -295,7 +308,6 @@ class Driver<Result> implements Raft<Result> {
   /** Steps what has come, then what callers want, and begins what comes of it. */
   #turn(): void {
     if (this.#stopped !== undefined) return
-    const core = this.#core
     const effects: Effect[] = []
     const inputs = this.#inbox
     this.#inbox = []
@@ -304,7 +316,7 @@ class Driver<Result> implements Raft<Result> {
     this.#meter.onTurn(inputs.length)
     let count = 0
     while (count < inputs.length) {
-      core.step(inputs[count++]!, nowMs, effects)
+      this.#step(inputs[count++]!, nowMs, effects)
       if (count % 64 === 0 && this.#clock.now() - nowMs > MAX_TURN_MS) break
     }
     if (count < inputs.length) {
@@ -314,16 +326,22 @@ class Driver<Result> implements Raft<Result> {
     }
     while (this.#proposals.queued) {
       const payloads = this.#proposals.take(++this.#lastTicket, nowMs)
-      if (payloads !== undefined) core.step({ type: 'propose', ticket: this.#lastTicket, payloads }, nowMs, effects)
+      if (payloads !== undefined) this.#step({ type: 'propose', ticket: this.#lastTicket, payloads }, nowMs, effects)
     }
     if (this.#reads.queued && this.#reads.take(++this.#lastTicket, nowMs)) {
-      core.step({ type: 'read', ticket: this.#lastTicket }, nowMs, effects)
+      this.#step({ type: 'read', ticket: this.#lastTicket }, nowMs, effects)
     }
     for (const effect of effects) {
       this.#carryOut(effect)
       if (this.#stopped !== undefined) return
     }
     if (this.#outgoing.endTurn()) this.#wake()
+  }
+
+  #step(input: Input, nowMs: number, effects: Effect[]): void {
+    const from = effects.length
+    this.#core.step(input, nowMs, effects)
+    this.#recorder?.note(input, nowMs, effects, from)
   }
 
   #carryOut(effect: Effect): void {
@@ -496,11 +514,23 @@ class Driver<Result> implements Raft<Result> {
 
   // --- the end ----------------------------------------------------------------------------------------------------------------
 
+  /** Leaves the past of a halt behind. Never rejects: the halt is what matters. */
+  async #dump(reason: string): Promise<void> {
+    const { logger } = this.#components
+    try {
+      const place = await this.dumpFlightRecord(reason)
+      logger?.error(`What led to the halt is kept in ${place}`)
+    } catch (error) {
+      logger?.error(`What led to the halt could not be kept: ${messageOf(error)}`)
+    }
+  }
+
   /** Stops for good: this node may no longer say anything (T51). */
   #fail(reason: string): void {
     if (this.#stopped !== undefined) return
     this.#components.logger?.error(`The node halts: ${reason}`)
     this.#stop(reason)
+    if (this.#recorder !== undefined) this.#dumping = this.#dump(reason)
     void this.#components.transport.stop().catch(() => {})
     this.#emitter.emit('halt', { reason })
   }

@@ -6,8 +6,10 @@
  */
 
 export { MUTATIONS, type Mutation } from '../core/mutations.ts'
+export { FlightRecordError } from '../driver/flight-record.ts'
 export type { NemesisStats } from './nemesis.ts'
 export type { NetworkStats } from './network.ts'
+export { type ReplayOptions, type ReplayReport, replayFlightRecord } from './replay.ts'
 export { type Shrunk, shrink } from './shrink.ts'
 export { type SimulationInit, type SimulationReport, type SimulationViolation, simulate } from './simulate.ts'
 export { FAULT_FAMILIES, type FaultFamily, type SwarmProfile } from './swarm.ts'

@@ -104,6 +104,10 @@ export class FakeRaft implements Raft<OpResult> {
     } as unknown as CoreStatus
   }
 
+  async dumpFlightRecord(): Promise<string> {
+    return ''
+  }
+
   metrics(): never {
     throw new Error('not used')
   }

@@ -1,0 +1,122 @@
+/**
+ * The flight recorder: keeps what the core was told in the last while, so that what led to a halt can be run again, step by step, in a
+ * debugger (`../sim/replay.ts`). The core is deterministic: its state at one moment, and all inputs with their times since, are the
+ * whole story.
+ *
+ * The past is kept in two generations, each a checkpoint of the core's state and the inputs that followed. When the newer one is full,
+ * or old, the older one is given up and a third begins, so that there is always a checkpoint some way back. Inputs and entries are
+ * kept by reference: that costs no copies, and holds them in memory a little longer. Used by `driver.ts`.
+ */
+
+import { type CoreCheckpoint, captureCore } from '../core/raft.ts'
+import type { Effect, Input, RaftCore } from '../core/types.ts'
+import { digestEffects } from './effect-digest.ts'
+
+/** A generation ends with whichever comes first. */
+const MAX_SPAN_MS = 30_000
+const MAX_INPUTS = 32_768
+const MAX_BYTES = 8 * 1024 * 1024
+
+/** A checkpoint, and what the core was told from there on. */
+export interface FlightGeneration {
+  readonly checkpoint: CoreCheckpoint
+  /** The digest of all effects before. */
+  readonly startDigest: number
+  readonly inputs: readonly Input[]
+  /** When each came; as long as `inputs`. Milliseconds of the node's clock. */
+  readonly timesMs: readonly number[]
+  /** The digest of all effects up to and with those of each; as long as `inputs`. */
+  readonly digests: readonly number[]
+}
+
+/** What is known of a node's recent past. */
+export interface FlightRecord {
+  /** Why it was taken. */
+  readonly reason: string
+  /** Oldest first, each going on where the one before ends; at least one. */
+  readonly generations: readonly FlightGeneration[]
+}
+
+interface Recording extends FlightGeneration {
+  readonly inputs: Input[]
+  readonly timesMs: number[]
+  readonly digests: number[]
+}
+
+export interface FlightLimits {
+  readonly spanMs: number
+  readonly inputs: number
+  readonly bytes: number
+}
+
+export class FlightRecorder {
+  readonly #core: RaftCore
+  readonly #limits: FlightLimits
+  #older: Recording | undefined
+  /** Undefined for a core that cannot be captured: then nothing is recorded. */
+  #newer: Recording | undefined
+  /** Of the payloads and entries in the inputs of `#newer`. */
+  #bytes = 0
+  #sinceMs: number
+  #digest = 0
+
+  /** @param limits - of one generation */
+  constructor(
+    core: RaftCore,
+    nowMs: number,
+    limits: FlightLimits = { spanMs: MAX_SPAN_MS, inputs: MAX_INPUTS, bytes: MAX_BYTES }
+  ) {
+    this.#core = core
+    this.#limits = limits
+    this.#sinceMs = nowMs
+    this.#begin()
+  }
+
+  /** Notes a step that the core has just made: its effects are those from `from` on. */
+  note(input: Input, nowMs: number, effects: readonly Effect[], from: number): void {
+    const current = this.#newer
+    if (current === undefined) return
+    this.#digest = digestEffects(this.#digest, effects, from)
+    current.inputs.push(input)
+    current.timesMs.push(nowMs)
+    current.digests.push(this.#digest)
+    this.#bytes += bytesOf(input)
+    const { spanMs, inputs, bytes } = this.#limits
+    if (current.inputs.length < inputs && this.#bytes < bytes && nowMs - this.#sinceMs < spanMs) return
+    this.#sinceMs = nowMs
+    this.#begin()
+  }
+
+  /** What is known so far; undefined if nothing is recorded. Does not change with what is noted later. */
+  record(reason: string): FlightRecord | undefined {
+    const generations = [this.#older, this.#newer].filter((generation) => generation !== undefined)
+    if (generations.length === 0) return undefined
+    return {
+      reason,
+      generations: generations.map(({ inputs, timesMs, digests, ...start }) => ({
+        ...start,
+        inputs: inputs.slice(),
+        timesMs: timesMs.slice(),
+        digests: digests.slice()
+      }))
+    }
+  }
+
+  /** A core that has halted is not captured any more: what led there is in the generation under way. */
+  #begin(): void {
+    const checkpoint = captureCore(this.#core)
+    if (checkpoint === undefined) return
+    this.#older = this.#newer
+    this.#newer = { checkpoint, startDigest: this.#digest, inputs: [], timesMs: [], digests: [] }
+    this.#bytes = 0
+  }
+}
+
+function bytesOf(input: Input): number {
+  let bytes = 0
+  if (input.type === 'propose') for (const payload of input.payloads) bytes += payload.length
+  else if (input.type === 'receive' && input.message.type === 'append-entries-request') {
+    for (const { record } of input.message.entries) bytes += record.length
+  }
+  return bytes
+}
