@@ -49,8 +49,13 @@ export interface LinksInit {
 
 /** What happens on links. Called synchronously from the network's events; must not throw. */
 export interface LinksHandler {
-  /** Frames of one peer arrive in the order sent. Shares memory with the network's buffers: keep it, but never write to it. */
-  onFrame(peer: string, frame: Uint8Array): void
+  /**
+   * Frames of one peer arrive in the order sent. Shares memory with the network's buffers: keep it, but never write to it.
+   *
+   * @returns why nobody who keeps to the protocol could have sent it, in plain words: the peer's stream is aborted, and it has to begin anew;
+   * undefined to go on
+   */
+  onFrame(peer: string, frame: Uint8Array): string | undefined
   /** Frames can be sent to the peer from now on. */
   onUp(peer: string): void
   /** The stream to the peer is gone. Fires at once when the peer's process dies, since its system then resets the connection. */
@@ -98,7 +103,7 @@ const MAX_UNASKED_PEERS = 256
  *   hello: () => new TextEncoder().encode('group-a'),
  *   onHello: (peer, hello) => new TextDecoder().decode(hello) === 'group-a' ? undefined : 'this is group-a'
  * })
- * await links.start({ onFrame: (peer, frame) => {}, onUp: (peer) => links.send(peer, frame), onDown: (peer) => {} })
+ * await links.start({ onFrame: (peer, frame) => undefined, onUp: (peer) => links.send(peer, frame), onDown: (peer) => {} })
  * links.setPeers(['12D3KooW…'])
  */
 export function createLinks(init: LinksInit): FrameLinks {
@@ -242,7 +247,7 @@ class Links implements FrameLinks {
       maxQueuedBytes: 4 * MAX_REASON_BYTES,
       onFrame: (frame) => {
         if (accepted) {
-          if (frame.length > 0) this.#handler?.onFrame(peer, frame)
+          if (frame.length > 0) this.#take(peer, framed, frame)
           else if (++wishes > MAX_WISHES) framed.abort(new WireProtocolError('the peer changes its mind without end'))
           else if (this.#incoming.get(peer) === framed) this.#onWish(peer, !this.#wantedBy.has(peer))
           return
@@ -260,6 +265,14 @@ class Links implements FrameLinks {
       }
     })
     this.#strangers.add(framed)
+  }
+
+  /** A frame of an accepted stream. One that means nothing ends the stream: what else came on it would be no better. */
+  #take(peer: string, framed: FramedStream, frame: Uint8Array): void {
+    const reason = this.#handler?.onFrame(peer, frame)
+    if (reason === undefined) return
+    this.#init.logger?.warn(`${this.#init.protocol}: ended the stream of ${peer}: ${reason}`)
+    framed.abort(new WireProtocolError(reason))
   }
 
   /** Answers the hello. @returns whether it is accepted */

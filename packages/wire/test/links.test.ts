@@ -15,9 +15,14 @@ interface Recorder {
   readonly up: string[]
   readonly down: string[]
   readonly refused: { peer: string; reason: string }[]
+  readonly warnings: string[]
 }
 
+/** A frame that begins with this byte means nothing to the handlers of these tests. */
+const RUBBISH = 0xee
+
 async function startLinks(host: TestHost, init: Partial<LinksInit> = {}): Promise<Recorder> {
+  const warnings: string[] = []
   const links = createLinks({
     libp2p: host.libp2p,
     protocol: PROTOCOL,
@@ -27,11 +32,16 @@ async function startLinks(host: TestHost, init: Partial<LinksInit> = {}): Promis
     maxRedialMs: 50,
     hello: () => Buffer.from('group-a'),
     onHello: (_peer, hello) => (Buffer.from(hello).toString() === 'group-a' ? undefined : 'this is group-a'),
+    logger: { debug: () => {}, warn: (line) => warnings.push(line) },
     ...init
   })
-  const recorder: Recorder = { links, frames: [], up: [], down: [], refused: [] }
+  const recorder: Recorder = { links, frames: [], up: [], down: [], refused: [], warnings }
   await links.start({
-    onFrame: (peer, frame) => recorder.frames.push({ peer, frame }),
+    onFrame: (peer, frame) => {
+      if (frame[0] === RUBBISH) return `it begins with ${frame[0]}`
+      recorder.frames.push({ peer, frame })
+      return undefined
+    },
     onUp: (peer) => recorder.up.push(peer),
     onDown: (peer) => recorder.down.push(peer),
     onRefused: (peer, reason) => recorder.refused.push({ peer, reason })
@@ -171,6 +181,32 @@ describe('FrameLinks', () => {
     await until('the stream is closed', () => closed)
     assert.deepEqual(atB.frames, [])
     await atB.links.stop()
+  })
+
+  it('ends the stream of a peer whose frames mean nothing, says why, and takes the next one', async () => {
+    await using a = await createHost()
+    await using b = await createHost()
+    await introduce(a, b)
+    const [atA, atB] = [await startLinks(a), await startLinks(b)]
+    atA.links.setPeers([b.id])
+    await until('the link is up', () => atA.up.length === 1)
+    atA.links.send(b.id, Uint8Array.of(1))
+    atA.links.send(b.id, Uint8Array.of(RUBBISH, 1))
+    atA.links.send(b.id, Uint8Array.of(2))
+    await until('the link is up again', () => atA.up.length === 2)
+    assert.equal(atA.down.length, 1)
+    atA.links.send(b.id, Uint8Array.of(3))
+    await until('a frame arrives', () => atB.frames.length === 2)
+    assert.deepEqual(
+      atB.frames.map(({ frame }) => frame[0]),
+      [1, 3],
+      'nothing is taken from a stream behind what means nothing'
+    )
+    assert.deepEqual(
+      atB.warnings.filter((line) => line.includes('ended the stream')),
+      [`${PROTOCOL}: ended the stream of ${a.id}: it begins with ${RUBBISH}`]
+    )
+    await Promise.all([atA.links.stop(), atB.links.stop()])
   })
 
   it('takes no large hello', async () => {

@@ -170,6 +170,11 @@ export function decodeMessage(bytes: Uint8Array, checksum: Checksum): Message | 
   return reader.complete ? message : `a message of kind ${kind} has ${bytes.length} bytes`
 }
 
+/** Whether a message is of a kind that this version knows; a later one may have more. */
+export function isOfKnownKind(bytes: Uint8Array): boolean {
+  return Object.values(Kind).some((kind) => kind === bytes[0])
+}
+
 function readMessage(kind: number, reader: ByteReader, checksum: Checksum): Message | string {
   const term = reader.u48()
   if (term >= MAX_TERM) return `the term ${term} is beyond any that a group can reach`

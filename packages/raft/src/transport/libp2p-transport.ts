@@ -26,7 +26,7 @@ import type {
   TransportHandler
 } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
-import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from './codec.ts'
+import { decodeBase, decodeMessage, encodeBase, encodeMessage, isOfKnownKind, largestMessageBytes } from './codec.ts'
 import { decodeHello, encodeHello, type Hello, type Life } from './hello.ts'
 import {
   decodeChunkRequest,
@@ -198,14 +198,16 @@ class PeerTransport implements Libp2pTransport {
     await this.#links.start({
       onFrame: (peer, frame) => {
         const caller = this.#callerOf(peer)
-        if (caller === undefined) return
+        if (caller === undefined) return undefined
         const message = decodeMessage(frame, checksum)
         if (typeof message === 'string') {
-          this.#init.logger?.warn(`Dropped a message of ${caller.name}: ${message}`)
-          return
+          // Of a later version, perhaps, which may rightly say more than this one understands. All else is no message of anybody's.
+          if (!isOfKnownKind(frame)) this.#init.logger?.warn(`Dropped a message of ${caller.name}: ${message}`)
+          return isOfKnownKind(frame) ? `a message makes no sense: ${message}` : undefined
         }
         if (caller.seen !== undefined) this.#init.seen?.heard(caller.seen, message)
         handler.onMessage(caller.name, message)
+        return undefined
       },
       onUp: (peer) => {
         // What a peer said before its streams broke is not what it is now: it will say hello again.

@@ -12,6 +12,13 @@ const links = createLinks({
   hello: () => Buffer.from('group-a'),
   onHello: () => undefined
 })
-await links.start({ onFrame: (peer, frame) => links.send(peer, frame), onUp: () => {}, onDown: () => {} })
+await links.start({
+  onFrame: (peer, frame) => {
+    links.send(peer, frame)
+    return undefined
+  },
+  onUp: () => {},
+  onDown: () => {}
+})
 process.send?.(host.libp2p.getMultiaddrs().map((address) => address.toString()))
 process.on('disconnect', () => process.exit(0))
