@@ -34,7 +34,10 @@ const SETTLED_TIMEOUTS = 10
 const RETRY_TIMEOUTS = 8
 
 /** How much longer than an election timeout a node of this health and priority waits at least before it campaigns. Milliseconds. */
-export function campaignDelayMs({ electionTimeoutMs, priority }: CoreOptions, health: Health): number {
+export function campaignDelayMs(
+  { electionTimeoutMs, priority }: Pick<CoreOptions, 'electionTimeoutMs' | 'priority'>,
+  health: Health
+): number {
   const timeouts = HEALTH_DELAY_TIMEOUTS[health] + Math.max(0, -priority) * PRIORITY_DELAY_TIMEOUTS
   return timeouts * electionTimeoutMs
 }

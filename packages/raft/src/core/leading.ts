@@ -171,7 +171,7 @@ export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): vo
   const heir = wantedHeir(s, leading)
   if (heir !== undefined) {
     noteHandOver(s, leading)
-    handOver(s, heir.id, undefined)
+    handOver(s, heir.id, undefined, false)
   }
   tickLease(s, leading, stalled)
   tickSnapshots(s, leading)

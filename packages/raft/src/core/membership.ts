@@ -35,6 +35,14 @@ export function changeMembers(s: CoreState, ticket: number, change: MembershipCh
     s.refuse(ticket, 'illegal-change', `the membership cannot be changed so: ${next}`)
     return
   }
+  const level = s.log.levels.last.value
+  const old = membersOf(next).find((id) => (s.peerLevels.get(id) ?? level) < level)
+  if (old !== undefined) {
+    const known = s.peerLevels.get(old)
+    const detail = `${old} knows feature levels up to ${known}, and the group is at ${level}: start a newer version there first`
+    s.refuse(ticket, 'illegal-change', detail)
+    return
+  }
   const sorted = !s.mutations.has('names-in-own-order')
   const index = appendConfig(s, leading, sorted ? next : { ...next, voters: next.voters.toReversed() })
   s.out.push({ type: 'proposed', ticket, first: index, last: index, term: s.term })

@@ -113,7 +113,9 @@ export interface FollowerReads {
 export interface Transfer {
   /** Whom to answer; undefined if the leader began it of its own accord. */
   readonly ticket: number | undefined
-  readonly to: NodeId
+  to: NodeId
+  /** Somebody wants this very node to lead, well or not. */
+  readonly named: boolean
   readonly deadlineMs: number
   sent: boolean
 }

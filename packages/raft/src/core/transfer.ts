@@ -33,12 +33,12 @@ export function beginTransfer(s: CoreState, ticket: number, to: NodeId | undefin
     s.refuse(ticket, 'illegal-change', `leadership cannot go to ${target ?? 'anybody else'}: ${why}`)
     return
   }
-  handOver(s, target, ticket)
+  handOver(s, target, ticket, to !== undefined)
 }
 
 /** The hand-over begins. @param ticket - who asked for it, if anybody did */
-export function handOver(s: CoreState, to: NodeId, ticket: number | undefined): void {
-  s.transfer = { ticket, to, deadlineMs: s.nowMs + s.options.electionTimeoutMs, sent: false }
+export function handOver(s: CoreState, to: NodeId, ticket: number | undefined, named: boolean): void {
+  s.transfer = { ticket, to, named, deadlineMs: s.nowMs + s.options.electionTimeoutMs, sent: false }
 }
 
 /** Tells the target to campaign. From here on another may lead at any time, and commit at once: the lease is over (T49). */
@@ -51,7 +51,13 @@ function sendTimeoutNow(s: CoreState, leading: Leading, to: NodeId): void {
 export function continueTransfer(s: CoreState, leading: Leading): void {
   const { transfer } = s
   if (transfer === undefined || transfer.sent) return
-  if (leading.peers.get(transfer.to)?.matchIndex !== s.log.lastIndex) return
+  let heir = leading.peers.get(transfer.to)
+  if (!transfer.named && heir?.health === 'unfit') {
+    // It fell ill meanwhile. Another may be there; if not, this leader stays.
+    heir = bestHeir(s, leading)
+    transfer.to = heir?.id ?? transfer.to
+  }
+  if (heir?.matchIndex !== s.log.lastIndex) return
   transfer.sent = true
   sendTimeoutNow(s, leading, transfer.to)
 }

@@ -3,7 +3,7 @@
  * real driver. Both stand in a slot, the machine, which keeps its number when what runs on it gets another name.
  */
 
-import type { CoreStatus, NodeId } from '../core/types.ts'
+import type { CoreStatus, Health, NodeId } from '../core/types.ts'
 import type { NodeView } from './judges/view.ts'
 import type { Settle } from './node.ts'
 
@@ -17,6 +17,8 @@ export interface SimActor {
   /** The process runs. */
   readonly up: boolean
   readonly paused: boolean
+  /** The feature level that it knows; undefined if all nodes of the kind are of one version. */
+  readonly version?: number
   /** Starts from what is on disk. */
   start(): void
   /** Dies, and forgets what is not durable. */
@@ -30,4 +32,8 @@ export interface SimActor {
   read(settle: Settle): void
   changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void
   transfer(to: NodeId | undefined, settle: Settle): void
+  /** A read by lease, or, without one, as any other. Not by every kind of node. */
+  leaseRead?(settle: Settle): void
+  /** The node thinks so of itself from now on. Not by every kind of node. */
+  feels?(health: Health): void
 }

@@ -76,7 +76,12 @@ export class LivenessPhase {
       const { term } = statuses[leader] as CoreStatus
       if (term !== this.#askedTerm) this.#propose(nodes[leader] as SimActor, term)
     }
-    if (leader !== undefined && this.#committed !== undefined && this.#allThere(statuses, leader, this.#committed)) {
+    if (
+      leader !== undefined &&
+      this.#committed !== undefined &&
+      this.#allThere(statuses, leader, this.#committed) &&
+      this.#heirOf(statuses, leader) === undefined
+    ) {
       this.over = true
       return
     }
@@ -118,6 +123,16 @@ export class LivenessPhase {
     })
   }
 
+  /** Who should lead in the leader's place: a voter that is fit while the leader is not, or one that is well and of higher priority (T23). */
+  #heirOf(statuses: readonly (CoreStatus | undefined)[], leader: number): CoreStatus | undefined {
+    const present = statuses[leader] as CoreStatus
+    return statuses.find((other) => {
+      if (other === undefined || !present.config.voters.includes(other.id)) return false
+      if (present.health === 'unfit') return other.health !== 'unfit'
+      return other.health === 'good' && other.priority > present.priority
+    })
+  }
+
   /** Every member of the final configuration has applied the same history, and no change is left half-way. */
   #allThere(statuses: readonly (CoreStatus | undefined)[], leader: number, index: Index): boolean {
     const { panel, settled } = this.#c
@@ -138,7 +153,9 @@ export class LivenessPhase {
   }
 
   #complaint(statuses: readonly (CoreStatus | undefined)[], leader: number | undefined): string {
-    const who = leader === undefined ? 'nobody leads' : `n${leader} leads`
+    const heir = leader === undefined ? undefined : this.#heirOf(statuses, leader)
+    const instead = heir === undefined ? '' : `, and not ${heir.id}, as it should,`
+    const who = leader === undefined ? 'nobody leads' : `n${leader} leads${instead}`
     const done =
       this.#committed === undefined ? 'no write was committed' : `a write was committed at ${this.#committed}`
     const nodes = statuses.map((s, slot) =>

@@ -5,7 +5,8 @@
  * Called by `simulate.ts` with events; acts on nodes and network and knows nothing of judges.
  */
 
-import type { ClusterConfig, NodeId } from '../core/types.ts'
+import { membersOf } from '../core/members.ts'
+import type { ClusterConfig, Health, NodeId } from '../core/types.ts'
 import type { SimActor } from './actor.ts'
 import { type History, TraceCode } from './history.ts'
 import type { Panel } from './judges/panel.ts'
@@ -15,7 +16,9 @@ import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
-const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4, churnAtOnce: 5 } as const
+const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4, churnAtOnce: 5, health: 6 } as const
+
+const HEALTHS: readonly Health[] = ['good', 'good', 'degraded', 'unfit']
 
 export interface NemesisStats {
   crashes: number
@@ -57,6 +60,8 @@ export class Nemesis {
   readonly #hints: Prng
   readonly #churnAtOnce: Prng
   readonly #failures: Prng
+  readonly #healths: Prng
+  readonly #leavers: Prng
   /** About the time from a node's decision to its arrival, durable, at another. */
   readonly #hopUs: number
   readonly #everyUs: readonly number[]
@@ -77,6 +82,8 @@ export class Nemesis {
     this.#hints = prng.fork('hints')
     this.#churnAtOnce = prng.fork('churn at once')
     this.#failures = prng.fork('disk failures')
+    this.#healths = prng.fork('health')
+    this.#leavers = prng.fork('leavers')
     const { network, disk } = components.profile
     this.#hopUs = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
     this.#everyUs = [
@@ -90,6 +97,26 @@ export class Nemesis {
 
   start(): void {
     for (let fault = 0; fault < this.#everyUs.length; fault++) this.#scheduleNext(fault)
+    this.#scheduleHealth()
+    if (this.#profile.standing.upgrade > 0) for (const node of this.#nodes) this.#greetAll(node.slot)
+  }
+
+  #scheduleHealth(): void {
+    const mean = this.#profile.standing.healthEveryUs
+    if (mean === 0) return
+    this.#world.schedule(1 + this.#healths.exponential(mean), EventKind.nemesis, -1, Fault.health, 0, undefined)
+  }
+
+  /** The node is told of every other that runs, and so of its version. */
+  #greetAll(slot: number): void {
+    for (const peer of this.#nodes) if (peer.slot !== slot && peer.up) this.#hint(slot, peer.slot, true)
+  }
+
+  /** Somebody, most often who leads, thinks better or worse of itself. */
+  #feel(): void {
+    const node = this.#healths.below(2) === 0 ? this.#whomToAsk(this.#healths) : this.#healths.pick(this.#nodes)
+    node.feels?.(this.#healths.pick(HEALTHS))
+    this.#scheduleHealth()
   }
 
   #scheduleNext(fault: number): void {
@@ -102,6 +129,10 @@ export class Nemesis {
   /** The turn of one kind of fault. */
   act(fault: number, slot: number): void {
     if (this.#stopped) return
+    if (fault === Fault.health) {
+      this.#feel()
+      return
+    }
     if (fault === Fault.churnAtOnce) {
       this.#askForChange(this.#nodes[slot] as SimActor, this.#churnAtOnce, this.#churnAtOnce.below(4) > 0)
       return
@@ -199,6 +230,7 @@ export class Nemesis {
     if (this.#stopped || node.up || node.boot !== boot) return
     node.start()
     for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, slot, true)
+    if (this.#profile.standing.upgrade > 0) this.#greetAll(slot)
   }
 
   #pause(node: SimActor, prng: Prng): void {
@@ -330,11 +362,21 @@ export class Nemesis {
   /** @param oneVoter - a change of exactly one voter, which needs no joint configuration */
   #askForChange(node: SimActor, prng: Prng, oneVoter: boolean): void {
     if (!node.up) return
-    const target = this.#drawMembers(node.view.log.config(0, this.#panel.decode), prng, oneVoter)
+    const present = node.view.log.config(0, this.#panel.decode)
+    const target = this.#drawMembers(present, prng, oneVoter)
+    if (this.#tooOld(present, target)) return
     this.stats.changes++
     this.#history.note(this.#world.nowUs, TraceCode.change, node.slot, 0, 0, JSON.stringify(target))
     node.changeMembers(target.voters, target.learners, () => {})
     if (node.view.role === 'leader') this.#maybeStrike(node.slot)
+  }
+
+  /** Nobody adds a node of a version that the others may have left behind: it could only halt. */
+  #tooOld(present: ClusterConfig, target: { readonly voters: NodeId[]; readonly learners: NodeId[] }): boolean {
+    const known = membersOf(present)
+    const added = [...target.voters, ...target.learners].filter((id) => !known.includes(id))
+    const newest = Math.max(...this.#nodes.map(({ version }) => version ?? 1))
+    return this.#nodes.some(({ id, version }) => added.includes(id) && (version ?? 1) < newest)
   }
 
   /** A legal membership, most often one step away from the present one, sometimes anything. */
@@ -373,5 +415,11 @@ export class Nemesis {
     const to = prng.below(2) === 0 ? undefined : prng.pick(this.#nodes).id
     this.#history.note(this.#world.nowUs, TraceCode.transfer, node.slot, 0, 0, to)
     node.transfer(to, () => {})
+    // Who hands over and then hears nothing goes on as if it led, and as if it held a lease.
+    if (this.#profile.standing.leaseMs === 0 || this.#leavers.below(2) === 0) return
+    const delayUs = 1 + this.#leavers.below(4 * this.#hopUs)
+    this.#world.schedule(delayUs, EventKind.call, -1, 0, 0, () => {
+      if (!this.#stopped) this.#isolate(node.slot, this.#leavers)
+    })
   }
 }

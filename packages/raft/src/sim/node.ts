@@ -11,8 +11,10 @@ import type { Mutation } from '../core/mutations.ts'
 import { createRaftCore } from '../core/raft.ts'
 import type {
   Checksum,
+  CoreOptions,
   CoreStatus,
   Effect,
+  Health,
   Index,
   Input,
   LogBase,
@@ -31,6 +33,7 @@ import type { NodeView } from './judges/view.ts'
 import { Violation } from './judges/violation.ts'
 import type { Network } from './network.ts'
 import type { Prng } from './prng.ts'
+import { drawOptions, NEWEST_VERSION } from './standing.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
@@ -103,6 +106,12 @@ export class SimNode implements SimActor {
   #fetch: Fetch | undefined
   /** When each write that is not durable yet was asked for. */
   readonly #writesMs: number[] = []
+  /** Of its own: priority and lease differ from node to node. */
+  readonly #options: CoreOptions
+  readonly #versions: Prng
+  readonly #leaseReads: Prng
+  /** Its version, which knows the feature level of that number. */
+  version = 1
 
   constructor(view: NodeView, disk: Disk, prng: Prng, around: NodeSurroundings) {
     this.slot = view.slot
@@ -117,6 +126,10 @@ export class SimNode implements SimActor {
     this.applier = new SimApplier(this, prng.fork('applier'), around)
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
+    this.#options = drawOptions(prng.fork('options'), around.profile.core, around.profile.standing)
+    this.#versions = prng.fork('versions')
+    this.#leaseReads = prng.fork('lease reads')
+    view.priority = this.#options.priority
   }
 
   get up(): boolean {
@@ -127,6 +140,10 @@ export class SimNode implements SimActor {
   start(): void {
     const { world, history, panel, profile, checksum, mutations } = this.#around
     const { image } = this.disk
+    // A group is upgraded one node at a time, each when it starts again.
+    if (this.boot > 0 && this.#versions.chance(profile.standing.upgrade)) {
+      this.version = Math.min(this.version + 1, NEWEST_VERSION)
+    }
     this.boot++
     history.note(world.nowUs, TraceCode.start, this.slot, image.log.base.index, image.log.lastIndex, undefined)
     if (image.state.index < image.log.base.index) this.#recoverState()
@@ -136,7 +153,8 @@ export class SimNode implements SimActor {
     this.core = createRaftCore(
       {
         id: this.id,
-        options: profile.core,
+        options: this.#options,
+        supportedLevel: this.version,
         checksum,
         seed: this.#prng.u32(),
         hardState: image.hardState,
@@ -212,7 +230,45 @@ export class SimNode implements SimActor {
     this.#request(settle, (ticket) => ({ type: 'change-members', ticket, change: { voters, learners } }))
   }
 
+  /** As the driver's `leaseRead`: a look at the lease, the state when it stands there, and the lease again before the answer leaves. */
+  leaseRead(settle: Settle): void {
+    this.#whenAwake(() => {
+      const index = this.core?.leaseIndex(this.nowMs)
+      if (index === undefined) this.read(settle)
+      else this.applier.readable(index, (outcome) => this.#answerByLease(outcome, settle))
+    })
+  }
+
+  #answerByLease(outcome: Outcome, settle: Settle): void {
+    const { world, panel, profile } = this.#around
+    const { boot } = this
+    const answer = (): void => {
+      if (this.boot !== boot || this.core === undefined) settle({ type: 'unknown' })
+      else if (!this.core.holdsLease(this.nowMs)) this.read(settle)
+      else {
+        panel.readByLease(this.view)
+        settle(outcome)
+      }
+    }
+    if (outcome.type !== 'read') {
+      settle(outcome)
+      return
+    }
+    const pauseUs = 1 + this.#leaseReads.exponential(profile.standing.meanReadPauseUs)
+    world.schedule(pauseUs, EventKind.call, this.slot, 0, 0, () => this.#whenAwake(answer))
+  }
+
+  feels(health: Health): void {
+    if (this.core === undefined) return
+    this.#whenAwake(() => {
+      this.view.health = health
+      this.#around.panel.conduct?.feels(this.view, this.nowMs)
+      this.step({ type: 'health', health })
+    })
+  }
+
   transfer(to: NodeId | undefined, settle: Settle): void {
+    if (to !== undefined) this.#around.panel.conduct?.wants(this.view, to)
     this.#request(settle, (ticket) => ({ type: 'transfer', ticket, to }))
   }
 
@@ -277,8 +333,14 @@ export class SimNode implements SimActor {
     if (boot !== this.boot || this.core === undefined) return
     this.#whenAwake(() => {
       if (!up) this.#around.panel.conduct?.losesStream(this.view, peer)
-      this.step(up ? { type: 'peer-up', peer } : { type: 'peer-down', peer })
+      if (!up) this.step({ type: 'peer-down', peer })
+      else this.step({ type: 'peer-up', peer, featureLevel: this.#versionOf(peer) })
     })
+  }
+
+  #versionOf(peer: NodeId): number {
+    const { nodes, panel } = this.#around
+    return nodes[panel.slotOf.get(peer) ?? -1]?.version ?? 1
   }
 
   diskDone(boot: number): void {

@@ -180,7 +180,8 @@ class Simulation {
       this.#nodes,
       this.#panel.registers,
       this.#profile.workload,
-      prng.fork('workload')
+      prng.fork('workload'),
+      this.#profile.standing
     )
     this.#liveness = new LivenessPhase({ ...components, around, nemesis: this.#nemesis, workload: this.#workload })
   }
@@ -282,6 +283,7 @@ class Simulation {
         this.#liveness.inspect()
         break
       case EventKind.call:
+        ;(payload as () => void)()
         break
     }
   }

@@ -8,6 +8,7 @@
 
 import type { CoreOptions } from '../core/types.ts'
 import type { Prng } from './prng.ts'
+import { drawStanding, type StandingProfile } from './standing.ts'
 
 export interface NetworkProfile {
   /** FIFO per connection, as over libp2p streams; otherwise every message travels alone. */
@@ -79,6 +80,7 @@ export interface SwarmProfile {
   readonly node: NodeProfile
   readonly nemesis: NemesisProfile
   readonly workload: WorkloadProfile
+  readonly standing: StandingProfile
   /** Processes beyond the first voters that wait to be added. */
   readonly spares: number
 }
@@ -128,7 +130,11 @@ export const FAULT_FAMILIES = [
   'tinyLog',
   'reads',
   'diskFailure',
-  'slowestDisk'
+  'slowestDisk',
+  'health',
+  'priorities',
+  'leases',
+  'upgrades'
 ] as const
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
@@ -139,14 +145,16 @@ export type FaultFamily = (typeof FAULT_FAMILIES)[number]
  */
 export function drawProfile(prng: Prng, without: readonly FaultFamily[] = []): SwarmProfile {
   const switches = drawSwitches(prng.fork('families'), without)
+  const core = drawCore(prng.fork('core'), switches)
   return {
     calm: switches.calm,
-    core: drawCore(prng.fork('core'), switches),
+    core,
     network: drawNetwork(prng.fork('network'), switches),
     disk: drawDisk(prng.fork('disk'), switches),
     node: drawNode(prng.fork('node'), switches),
     nemesis: drawNemesis(prng.fork('nemesis'), switches),
     workload: drawWorkload(prng.fork('workload'), switches),
+    standing: drawStanding(prng.fork('standing'), switches, core.electionTimeoutMs),
     spares: switches.churn ? 2 : 0
   }
 }
@@ -155,6 +163,8 @@ export function drawProfile(prng: Prng, without: readonly FaultFamily[] = []): S
 function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
   const calm = prng.below(10) === 0
   const on = (): boolean => prng.below(2) === 0 && !calm
+  const standing = prng.fork('standing')
+  const seldom = (): boolean => standing.below(3) === 0 && !calm
   const drawn = {
     calm,
     jitter: on(),
@@ -180,7 +190,11 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
     tinyLog: on(),
     reads: prng.below(4) !== 0,
     diskFailure: on(),
-    slowestDisk: on()
+    slowestDisk: on(),
+    health: seldom(),
+    priorities: seldom(),
+    leases: seldom(),
+    upgrades: seldom()
   }
   for (const family of without) drawn[family] = false
   return drawn
@@ -215,7 +229,8 @@ function drawNetwork(prng: Prng, on: Switches): NetworkProfile {
     duplicate: on.duplicate ? prng.logUniform(1000, 200_000) : 0,
     replay: on.replay ? prng.logUniform(500, 50_000) : 0,
     replayDelayUs: prng.logUniform(100 * MS, 5 * S),
-    hints: on.hints
+    // Versions are told when connections come up.
+    hints: on.hints || on.upgrades
   }
 }
 

@@ -7,8 +7,9 @@ import type { SimActor } from './actor.ts'
 import { registerOf } from './applier.ts'
 import { type History, TraceCode } from './history.ts'
 import { type Linearizability, type Operation, REGISTERS } from './judges/linearizable.ts'
-import type { Outcome } from './node.ts'
+import type { Outcome, Settle } from './node.ts'
 import type { Prng } from './prng.ts'
+import type { StandingProfile } from './standing.ts'
 import type { WorkloadProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
@@ -20,9 +21,11 @@ export interface WorkloadStats {
   unknown: number
   reads: number
   readsServed: number
+  /** Of them by lease, or meant to be. */
+  leaseReads: number
 }
 
-const Job = { propose: 0, read: 1 } as const
+const Job = { propose: 0, read: 1, leaseRead: 2 } as const
 
 export class Workload {
   readonly stats: WorkloadStats = {
@@ -32,12 +35,14 @@ export class Workload {
     refused: 0,
     unknown: 0,
     reads: 0,
-    readsServed: 0
+    readsServed: 0,
+    leaseReads: 0
   }
   readonly #world: World
   readonly #history: History
   readonly #nodes: readonly SimActor[]
   readonly #profile: WorkloadProfile
+  readonly #standing: StandingProfile | undefined
   readonly #writes: Prng
   readonly #reads: Prng
   #believed = 0
@@ -46,6 +51,7 @@ export class Workload {
   readonly #registers: Linearizability
   /** Which register a read asks for. */
   readonly #asked: Prng
+  readonly #leaseReads: Prng
 
   constructor(
     world: World,
@@ -53,21 +59,25 @@ export class Workload {
     nodes: readonly SimActor[],
     registers: Linearizability,
     profile: WorkloadProfile,
-    prng: Prng
+    prng: Prng,
+    standing?: StandingProfile
   ) {
     this.#world = world
     this.#history = history
     this.#nodes = nodes
     this.#profile = profile
+    this.#standing = standing
     this.#writes = prng.fork('writes')
     this.#reads = prng.fork('reads')
     this.#registers = registers
     this.#asked = prng.fork('registers')
+    this.#leaseReads = prng.fork('lease reads')
   }
 
   start(): void {
     this.#scheduleNext(Job.propose, this.#profile.meanProposalUs, this.#writes)
     this.#scheduleNext(Job.read, this.#profile.meanReadUs, this.#reads)
+    this.#scheduleNext(Job.leaseRead, this.#standing?.meanLeaseReadUs ?? 0, this.#leaseReads)
   }
 
   stop(): void {
@@ -84,9 +94,12 @@ export class Workload {
     if (job === Job.propose) {
       this.#propose()
       this.#scheduleNext(Job.propose, this.#profile.meanProposalUs, this.#writes)
-    } else {
+    } else if (job === Job.read) {
       this.#read()
       this.#scheduleNext(Job.read, this.#profile.meanReadUs, this.#reads)
+    } else {
+      this.#leaseRead()
+      this.#scheduleNext(Job.leaseRead, this.#standing?.meanLeaseReadUs ?? 0, this.#leaseReads)
     }
   }
 
@@ -142,12 +155,27 @@ export class Workload {
   }
 
   #read(): void {
-    const node = this.#whom(this.#reads)
+    this.#readFrom(this.#whom(this.#reads), this.#asked.below(REGISTERS), (node, settle) => node.read(settle))
+  }
+
+  /** From anybody who believes that it leads: one that was replaced has clients still. */
+  #leaseRead(): void {
+    const prng = this.#leaseReads
+    const register = prng.below(REGISTERS)
+    const leaders = this.#nodes.filter(({ up, view }) => up && view.role === 'leader')
+    if (leaders.length === 0) return
+    this.stats.leaseReads++
+    this.#readFrom(prng.pick(leaders), register, (node, settle) => {
+      if (node.leaseRead === undefined) node.read(settle)
+      else node.leaseRead(settle)
+    })
+  }
+
+  #readFrom(node: SimActor, register: number, read: (node: SimActor, settle: Settle) => void): void {
     this.stats.reads++
     this.#history.note(this.#world.nowUs, TraceCode.read, node.slot, 0, 0, undefined)
-    const register = this.#asked.below(REGISTERS)
     const call = this.#registers.called(register, undefined)
-    node.read((outcome) => {
+    read(node, (outcome) => {
       if (outcome.type !== 'read') return
       this.stats.readsServed++
       this.#registers.answered(call, outcome.registers[register])

@@ -28,6 +28,11 @@ export class Committed {
     return this.#chains.length - 1
   }
 
+  /** The latest term in which anything was committed. */
+  get lastTerm(): Term {
+    return this.#terms[this.#terms.length - 1] as Term
+  }
+
   chainAt(index: Index): number | undefined {
     return this.#chains[index]
   }

@@ -7,10 +7,11 @@
  * Called by the panel; left out with `consequencesOnly`.
  */
 
+import { campaignDelayMs } from '../../core/fitness.ts'
 import { isVoter } from '../../core/members.ts'
 import type { Message, VoteRequest } from '../../core/messages.ts'
 import { quorumReached } from '../../core/quorum.ts'
-import type { ClusterConfig, Index, NodeId, Role, Term } from '../../core/types.ts'
+import type { ClusterConfig, Health, Index, NodeId, Role, Term } from '../../core/types.ts'
 import type { DecodeConfig, NodeView } from './view.ts'
 import { Violation } from './violation.ts'
 
@@ -36,6 +37,12 @@ class Conduct {
   /** The vote request that is being handled, or was last. */
   request: VoteRequest | undefined
   readonly answeredMs = new Map<NodeId, number>()
+  /** What peers said of themselves in their answers to this leader. */
+  readonly answeredHealth = new Map<NodeId, Health>()
+  /** The last node that somebody wanted to lead by name. */
+  wanted: NodeId | undefined
+  /** Since when the node has thought of itself as it does now. */
+  healthSinceMs = Number.NEGATIVE_INFINITY
   /** Silence of peers counts from here. */
   floorMs = 0
 
@@ -79,7 +86,22 @@ export class ElectionConduct {
     return view.oldestWriteMs !== undefined && nowMs - view.oldestWriteMs > this.#timeoutMs
   }
 
+  /** How much longer than others the node should wait. */
+  #delayMs(view: NodeView): number {
+    return campaignDelayMs({ electionTimeoutMs: this.#timeoutMs, priority: view.priority }, view.health)
+  }
+
   // ---- what comes in
+
+  /** The node's health changes. */
+  feels(view: NodeView, nowMs: number): void {
+    this.#of(view).healthSinceMs = nowMs
+  }
+
+  /** Somebody wants this very node to lead, well or not. */
+  wants(view: NodeView, to: NodeId): void {
+    this.#of(view).wanted = to
+  }
 
   /** The node is about to be told that time has passed. */
   ticks(view: NodeView, nowMs: number): void {
@@ -131,7 +153,9 @@ export class ElectionConduct {
         return
       case 'append-entries-response':
       case 'install-snapshot-response':
-        if (message.term === term) conduct.answeredMs.set(from, nowMs)
+        if (message.term !== term) return
+        conduct.answeredMs.set(from, nowMs)
+        if (message.type === 'append-entries-response') conduct.answeredHealth.set(from, message.health)
         return
       default:
         return
@@ -165,6 +189,11 @@ export class ElectionConduct {
       case 'vote-request':
         conduct.restarts(nowMs)
         return
+      case 'timeout-now':
+        if (conduct.answeredHealth.get(to) === 'unfit' && conduct.wanted !== to) {
+          throw this.#broken(view, `hands over to ${to}, which says that it is unfit (T23)`)
+        }
+        return
       default:
         return
     }
@@ -178,6 +207,7 @@ export class ElectionConduct {
     else if (role === 'leader') {
       conduct.floorMs = nowMs
       conduct.answeredMs.clear()
+      conduct.answeredHealth.clear()
       this.#leads(view, term)
     }
     if (role !== 'follower' || view.role === 'leader') conduct.restarts(nowMs)
@@ -191,6 +221,18 @@ export class ElectionConduct {
       throw this.#broken(
         view,
         `campaigns ${quietMs} ms after it heard a leader, voted, started or stood still (T22, T26)`
+      )
+    }
+    const delayMs = this.#delayMs(view)
+    if (
+      conduct.healthSinceMs <= conduct.quietSinceMs &&
+      quietMs < this.#timeoutMs + delayMs &&
+      !conduct.mayHurry &&
+      !alone
+    ) {
+      throw this.#broken(
+        view,
+        `is ${view.health}, of priority ${view.priority}, and campaigns after ${quietMs} ms (T24)`
       )
     }
     if (this.#diskHangs(view, nowMs)) throw this.#broken(view, 'campaigns while its disk hangs (T24)')
@@ -277,7 +319,7 @@ export class ElectionConduct {
     if (view.installing || this.#diskHangs(view, nowMs)) conduct.excusedUntilMs = nowMs
     // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
     const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs)
-    if (silentMs <= 2.5 * this.#timeoutMs) return
+    if (silentMs <= 2.5 * this.#timeoutMs + this.#delayMs(view)) return
     if (!this.#mayBeVoter(view, known())) conduct.excusedUntilMs = nowMs
     else throw this.#broken(view, `hears nobody for ${silentMs} ms and does not campaign (T22, T32)`)
   }

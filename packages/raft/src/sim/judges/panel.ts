@@ -11,7 +11,9 @@ import { Committed } from './committed.ts'
 import { durableBeforeSend } from './durable-before-send.ts'
 import { ElectionConduct } from './election-conduct.ts'
 import { ElectionSafety } from './election-safety.ts'
+import { FeatureLevels } from './feature-levels.ts'
 import { LeaderAppendOnly } from './leader-append-only.ts'
+import { leaseReadAnswered } from './lease-reads.ts'
 import { Linearizability } from './linearizable.ts'
 import { LogMatching } from './log-matching.ts'
 import { MatchIndex } from './match-index.ts'
@@ -42,6 +44,7 @@ export class Panel {
   /** As `conduct`. */
   readonly confirmations: ReadConfirmation | undefined
   readonly matches: MatchIndex
+  readonly levels = new FeatureLevels()
   /** Judge harm done alone, and leave out what only prevents it: durability before sending, the membership barrier, nodes' own reports. */
   readonly #consequencesOnly: boolean
 
@@ -174,6 +177,11 @@ export class Panel {
     this.states.handsOver(view, entries)
   }
 
+  /** A read by lease is answered. */
+  readByLease(view: NodeView): void {
+    if (!this.#consequencesOnly) leaseReadAnswered(view, this.committed.lastTerm)
+  }
+
   stateStands(view: NodeView, state: StateImage): void {
     this.states.stands(view.slot, state)
   }
@@ -201,6 +209,7 @@ export class Panel {
     if (!this.#consequencesOnly) {
       this.selfReports.reports(view, status)
       this.matches.reports(view, status)
+      this.levels.reports(view, status)
     }
     this.committed.observed(view, status.commitIndex)
   }

@@ -3,7 +3,7 @@
  * compared with this picture and never enters it.
  */
 
-import type { ClusterConfig, Entry, HardState, Index, Role, Term } from '../../core/types.ts'
+import type { ClusterConfig, Entry, HardState, Health, Index, Role, Term } from '../../core/types.ts'
 import type { DiskImage } from '../disk.ts'
 import { LogImage } from '../log-image.ts'
 
@@ -29,6 +29,9 @@ export class NodeView {
   oldestWriteMs: number | undefined
   /** A snapshot is being fetched or installed. */
   installing = false
+  /** What the node was told of itself, and what it was started with. */
+  health: Health = 'good'
+  priority = 0
 
   constructor(slot: number, id: string, disk: DiskImage) {
     this.slot = slot
@@ -50,6 +53,7 @@ export class NodeView {
     this.truncatedFrom = 0
     this.oldestWriteMs = undefined
     this.installing = false
+    this.health = 'good'
   }
 }
 
