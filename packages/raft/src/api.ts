@@ -121,4 +121,6 @@ export interface StoredGroup {
   readonly base: LogBase
   readonly lastIndex: Index
   readonly config: ClusterConfig
+  /** Parts of the log cannot be read: `lastIndex` is as far as can be. */
+  readonly damaged: boolean
 }
