@@ -116,8 +116,9 @@ function logHolds(log: Log, base: LogBase): boolean {
 
 /** What a log that was loaded says of its group: the configuration in force is that of the last config entry (T30). */
 export function describeStoredGroup(loaded: LoadedLog): StoredGroup {
-  const { hardState, base, entries } = loaded
-  return { hardState, base, lastIndex: base.index + entries.length, config: configInForce(loaded) }
+  const { hardState, base, entries, faults } = loaded
+  const damaged = faults.length > 0
+  return { hardState, base, lastIndex: base.index + entries.length, config: configInForce(loaded), damaged }
 }
 
 function configInForce({ base, entries }: LoadedLog): ClusterConfig {
