@@ -23,7 +23,8 @@ interface Counted {
 /** What the disk holds at this start. */
 export interface DiskPosition {
   readonly term: Term
-  readonly lastIndex: Index
+  /** Undefined: the log is damaged, and nobody can tell before it is repaired. */
+  readonly lastIndex: Index | undefined
 }
 
 /**

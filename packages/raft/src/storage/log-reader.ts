@@ -379,6 +379,7 @@ export async function inspectGroup(folder: string, options: InspectOptions = {})
     hardState: stored.hardState.content.hardState,
     base,
     lastIndex: base.index + stored.entries.length,
-    config: (newest === undefined ? undefined : decodeConfig(payloadOf(newest))) ?? base.config
+    config: (newest === undefined ? undefined : decodeConfig(payloadOf(newest))) ?? base.config,
+    damaged: stored.faults.length > 0
   }
 }

@@ -18,8 +18,8 @@ export interface Life {
   readonly bootId: string
   /** The term on disk at the start. */
   readonly term: Term
-  /** The last entry on disk at the start. */
-  readonly lastIndex: Index
+  /** The last entry on disk at the start; undefined: the log is damaged, and what of it is sound is for its repair to tell. */
+  readonly lastIndex: Index | undefined
 }
 
 export interface Hello {
@@ -38,6 +38,8 @@ export interface Hello {
 const MAX_FIELD_BYTES = 255
 const BOOT_ID_BYTES = 8
 const LIFE_BYTES = 6 + BOOT_ID_BYTES + 6 + 6
+/** In the place of a last index that cannot be told. */
+const NO_INDEX = 2 ** 48 - 1
 
 /** @throws {RangeError} when a field is longer than 255 bytes, or a number is not below 2^48 */
 export function encodeHello(hello: Hello): Uint8Array {
@@ -60,7 +62,7 @@ function encodeLife({ boot, bootId, term, lastIndex }: Life): Uint8Array {
     throw new RangeError(`${JSON.stringify(bootId)} is not a boot id of ${2 * BOOT_ID_BYTES} hex digits`)
   }
   bytes.writeUIntBE(term, 6 + BOOT_ID_BYTES, 6)
-  bytes.writeUIntBE(lastIndex, 12 + BOOT_ID_BYTES, 6)
+  bytes.writeUIntBE(lastIndex ?? NO_INDEX, 12 + BOOT_ID_BYTES, 6)
   return bytes
 }
 
@@ -91,10 +93,11 @@ export function decodeHello(bytes: Uint8Array): Hello | string {
 
 function decodeLife(bytes: Uint8Array): Life {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, LIFE_BYTES)
+  const lastIndex = view.readUIntBE(12 + BOOT_ID_BYTES, 6)
   return {
     boot: view.readUIntBE(0, 6),
     bootId: view.toString('hex', 6, 6 + BOOT_ID_BYTES),
     term: view.readUIntBE(6 + BOOT_ID_BYTES, 6),
-    lastIndex: view.readUIntBE(12 + BOOT_ID_BYTES, 6)
+    lastIndex: lastIndex === NO_INDEX ? undefined : lastIndex
   }
 }

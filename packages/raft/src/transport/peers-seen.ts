@@ -48,7 +48,7 @@ export class PeersSeen {
     const older = 'its data was put back to an older copy, or it runs twice'
     if (life.boot <= seen.boot) return `start ${life.boot} of ${name} comes after start ${seen.boot} was seen: ${older}`
     if (life.term < seen.term) return `${name} has term ${life.term} on disk, and spoke in term ${seen.term}: ${older}`
-    if (life.term === seen.matchTerm && life.lastIndex < seen.matchIndex) {
+    if (life.lastIndex !== undefined && life.term === seen.matchTerm && life.lastIndex < seen.matchIndex) {
       return `${name} has ${life.lastIndex} entries on disk, and acknowledged ${seen.matchIndex} in term ${seen.matchTerm}: ${older}`
     }
     return undefined

@@ -39,7 +39,7 @@ export function answerStrangers(components: IntroductionsComponents, self: PeerI
     const objection =
       request?.life === undefined || peerOf(request.name) !== peer
         ? undefined
-        : seen.objection(request.name, request.life)
+        : seen.objection(request.name, { ...request.life, lastIndex: request.life.lastIndex })
     const confirmed =
       consensus.leader() !== undefined &&
       (await raft.readBarrier({ signal: AbortSignal.any([signal, AbortSignal.timeout(CONFIRM_TIMEOUT_MS)]) }).then(

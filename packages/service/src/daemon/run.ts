@@ -232,7 +232,9 @@ async function makePlan({ config, options, network, lost }: Context): Promise<{ 
 async function inspect(dataFolder: string, group: Group): Promise<DiskPosition | string> {
   try {
     const stored = await inspectGroup(dataFolder, { seedContext: seedOf(group) })
-    return stored === undefined ? EMPTY_DISK : { term: stored.hardState.term, lastIndex: stored.lastIndex }
+    return stored === undefined
+      ? EMPTY_DISK
+      : { term: stored.hardState.term, lastIndex: stored.damaged ? undefined : stored.lastIndex }
   } catch (error) {
     if (error instanceof Error && error.name === 'HardStateLostError') return error.message
     throw error
@@ -420,7 +422,8 @@ async function conclude(
     }
     case 'quarantined':
       // For the case that the process ends before the members let it in again: the data stays until then.
-      if (group !== undefined) await writeGroup(config.consensus.raft.dataFolder, { ...group, quarantined: end.reason.slice(0, 1000) })
+      if (group !== undefined)
+        await writeGroup(config.consensus.raft.dataFolder, { ...group, quarantined: end.reason.slice(0, 1000) })
       return { lost: end.reason }
     case 'halted':
       throw new StartError(end.reason)

@@ -110,7 +110,12 @@ const session = z.string().regex(/^[0-9a-f]{32}$/)
 /** A peer's name in the configuration, and its start, as in the hello of `@quorate/raft`. */
 const nodeName = z.string().min(1).max(256)
 const count = z.number().int().nonnegative()
-const life = z.object({ boot: count, bootId: z.string().regex(/^[0-9a-f]{16}$/), term: count, lastIndex: count })
+const life = z.object({
+  boot: count,
+  bootId: z.string().regex(/^[0-9a-f]{16}$/),
+  term: count,
+  lastIndex: count.optional()
+})
 
 /** Most twins that an answer names. */
 export const MAX_TWINS = 64
