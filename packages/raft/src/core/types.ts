@@ -230,7 +230,13 @@ export type Effect =
    */
   | { readonly type: 'state-diverged'; readonly index: Index; readonly detail: string }
   /** Something an operator should know; the node goes on. */
-  | { readonly type: 'alarm'; readonly code: string; readonly detail: string }
+  | {
+      readonly type: 'alarm'
+      readonly code: string
+      readonly detail: string
+      /** Whom it is about, if it is about one peer. */
+      readonly peer?: NodeId
+    }
   /** An invariant is broken; the node has stopped for good and answers nothing more. */
   | { readonly type: 'halt'; readonly reason: string }
 
