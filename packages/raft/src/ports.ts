@@ -230,6 +230,11 @@ export interface StateMachine<Result> {
   /** Makes the state durable; answers the index it is durable at. */
   flush(): Promise<Index>
   snapshot(): Promise<StateSnapshot>
+  /**
+   * Puts the state away, durably: when it is opened next it is empty and stands at 0. Nothing is asked of this instance afterwards. For a
+   * state that turned out to be wrong; without this method that is the operator's to do.
+   */
+  discard?(): Promise<void>
   /** Replaces the whole state, atomically across a crash, by the one at `index`. */
   restore(index: Index, chunks: AsyncIterable<Uint8Array>): Promise<void>
 }

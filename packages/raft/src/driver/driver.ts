@@ -37,9 +37,10 @@ import type {
 import { ProposalRefusedError } from '../errors.ts'
 import type { Clock, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
-import { Applier } from './applier.ts'
+import { Applier, DIGEST_EVERY_ENTRIES } from './applier.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { systemClock } from './clock.ts'
+import { putAway } from './diverged.ts'
 import { Emitter } from './emitter.ts'
 import { encodeFlightRecord } from './flight-record.ts'
 import { LogWriter } from './log-writer.ts'
@@ -124,6 +125,8 @@ class Driver<Result> implements Raft<Result> {
   /** Why nothing happens any more, once it does not. */
   #stopped: string | undefined
   #closing: Promise<void> | undefined
+  /** A wrong state is being put away. Never rejects. */
+  #puttingAway: Promise<void> | undefined
 
   constructor(
     createCore: (init: CoreInit) => RaftCore,
@@ -160,6 +163,7 @@ class Driver<Result> implements Raft<Result> {
     this.#applier = new Applier({
       stateMachine: meter.meterApply(stateMachine, this.#clock),
       clock: this.#clock,
+      digestEvery: stateMachine.digest === undefined ? undefined : DIGEST_EVERY_ENTRIES,
       onApplied: (entries, results) => this.#onApplied(entries, results),
       onFailed: (error) => this.#fail(`The state machine failed: ${messageOf(error)}`)
     })
@@ -263,6 +267,7 @@ class Driver<Result> implements Raft<Result> {
       await this.transferLeadership(undefined, { signal: AbortSignal.timeout(handOverMs) }).catch(() => {})
     }
     this.#stop('the node was closed')
+    await this.#puttingAway
     const { transport, storage } = this.#components
     // Whatever fails, the log is closed, and only when nothing works on it any more.
     const failures: unknown[] = []
@@ -393,6 +398,9 @@ class Driver<Result> implements Raft<Result> {
       case 'alarm':
         this.#alarm(effect.code, effect.detail)
         break
+      case 'state-diverged':
+        this.#onDiverged(effect.detail)
+        break
       case 'halt':
         this.#fail(effect.reason)
         break
@@ -424,7 +432,8 @@ class Driver<Result> implements Raft<Result> {
     this.#proposals.onApplied(entries, results, this.#clock.now())
     this.#reads.onApplied(index)
     this.#checkpointer.onApplied(entries)
-    this.#input({ type: 'applied', index })
+    const digest = index % DIGEST_EVERY_ENTRIES === 0 ? this.#components.stateMachine.digest?.() : undefined
+    this.#input({ type: 'applied', index, digest })
     this.#emitter.emit('applied', { index })
   }
 
@@ -533,6 +542,21 @@ class Driver<Result> implements Raft<Result> {
     if (this.#recorder !== undefined) this.#dumping = this.#dump(reason)
     void this.#components.transport.stop().catch(() => {})
     this.#emitter.emit('halt', { reason })
+  }
+
+  /** Ends like a failure, except that nobody hears of it, and ends the process, before the state is put away. */
+  #onDiverged(detail: string): void {
+    this.#components.logger?.error(`The node halts: ${detail}`)
+    this.#stop(detail)
+    const { transport, stateMachine, snapshots, logger } = this.#components
+    const idle = () => Promise.all([transport.stop(), this.#snapshotter.stop(), this.#applier.stop()])
+    this.#puttingAway = putAway({ stateMachine, snapshots, idle }).then(
+      () => this.#emitter.emit('halt', { reason: `${detail}; the state is put away, and made anew at the next start` }),
+      (error: unknown) => {
+        logger?.error(`The state is not put away: ${messageOf(error)}`)
+        this.#emitter.emit('halt', { reason: `${detail}, and could not be put away: ${messageOf(error)}` })
+      }
+    )
   }
 
   #stop(why: string): void {

@@ -33,7 +33,7 @@ export interface PeerRecords {
   list(): readonly PeerRecord[]
 }
 
-export interface PinsetState extends StateMachine<OpResult>, PinsetReader {
+export interface PinsetState extends Required<StateMachine<OpResult>>, PinsetReader {
   readonly peerRecords: PeerRecords
   /**
    * True if what was on disk at opening was not a state of the log (a power loss tore it), or of no snapshot: it starts empty,
@@ -219,6 +219,16 @@ class LevelPinsetState implements PinsetState {
       .then(() => rm(join(this.#folder, old.name), { recursive: true, force: true }))
       .catch(() => {})
     this.#onChange({ type: 'restored' })
+  }
+
+  /** The new, empty database is in force from the next opening on; until then readers find the old one. */
+  discard(): Promise<void> {
+    return this.#inTurn(async () => {
+      const name = await nextGeneration(this.#folder, this.#store.name)
+      const fresh = await StateStore.open(join(this.#folder, name), name)
+      await fresh?.close()
+      await makeCurrent(this.#folder, name)
+    })
   }
 
   close(): Promise<void> {

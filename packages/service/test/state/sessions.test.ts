@@ -218,6 +218,22 @@ describe('the digest of the state', () => {
   })
 })
 
+describe('a state that is put away', () => {
+  it('is empty when it is opened again', async (t) => {
+    const folder = await temporaryFolder(t)
+    const state = await openPinsetState({ folder })
+    await state.apply([command(1, open), command(2, pinOf(1), inSession(1, 1))], 2)
+    await state.discard()
+    assert.equal(state.count(), 1)
+    await state.close()
+    const again = await openPinsetState({ folder })
+    assert.deepEqual([again.appliedIndex(), again.count(), again.digest()], [0, 0, undefined])
+    const [opened, answer] = await again.apply([command(1, open), command(2, pinOf(1), inSession(1, 1))], 2)
+    assert.deepEqual([opened?.ok, answer], [true, { ok: true, kind: 'pin' }])
+    await again.close()
+  })
+})
+
 describe('what an earlier release wrote', () => {
   it('is opened as a state without sessions, and goes on', async (t) => {
     const folder = await temporaryFolder(t)
