@@ -350,7 +350,8 @@ export class CoreState {
     this.refuse(ticket, 'not-leader', `this node is a ${this.role} in term ${this.term}; ${who}`)
   }
 
-  alarm(code: string, detail: string): void {
-    this.out.push({ type: 'alarm', code, detail })
+  /** @param peer - whom it is about, if it is about one */
+  alarm(code: string, detail: string, peer?: NodeId): void {
+    this.out.push({ type: 'alarm', code, detail, ...(peer === undefined ? {} : { peer }) })
   }
 }
