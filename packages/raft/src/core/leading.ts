@@ -119,7 +119,8 @@ function forgetfulPeer(s: CoreState, peer: Progress): void {
   peer.becomeProbe(peer.matchIndex + 1)
   s.alarm(
     'peer-lost-log',
-    `${peer.id} does not hold entry ${peer.matchIndex}, which it had acknowledged: its data was lost or put back to an older copy; remove it, and add it again as a new member`
+    `${peer.id} does not hold entry ${peer.matchIndex}, which it had acknowledged: its data was lost or put back to an older copy; remove it, and add it again as a new member`,
+    peer.id
   )
 }
 
