@@ -62,7 +62,8 @@ export interface RaftEvents {
   applied: { index: Index }
   /** The state was replaced by a snapshot at `index`: whoever mirrors the state must compare it anew. */
   restored: { index: Index }
-  alarm: { code: string; detail: string }
+  /** `peer`: whom it is about, if it is about one. */
+  alarm: { code: string; detail: string; peer?: NodeId }
   /** The node stopped for good. */
   halt: { reason: string }
 }
