@@ -396,7 +396,7 @@ class Driver<Result> implements Raft<Result> {
         this.#emitter.emit('config', { config: effect.config, index: effect.index, committed: effect.committed })
         break
       case 'alarm':
-        this.#alarm(effect.code, effect.detail)
+        this.#alarm(effect.code, effect.detail, effect.peer)
         break
       case 'state-diverged':
         this.#onDiverged(effect.detail)
@@ -515,10 +515,10 @@ class Driver<Result> implements Raft<Result> {
     this.#emitter.emit('applied', { index: base.index })
   }
 
-  #alarm(code: string, detail: string): void {
+  #alarm(code: string, detail: string, peer?: NodeId): void {
     this.#meter.onAlarm(code)
     this.#components.logger?.warn(`${code}: ${detail}`)
-    this.#emitter.emit('alarm', { code, detail })
+    this.#emitter.emit('alarm', { code, detail, ...(peer === undefined ? {} : { peer }) })
   }
 
   // --- the end ----------------------------------------------------------------------------------------------------------------
