@@ -59,6 +59,8 @@ export class FlightRecorder {
   #bytes = 0
   #sinceMs: number
   #digest = 0
+  /** The core has halted: it takes no notice of what it is told. */
+  #over = false
 
   /** @param limits - of one generation */
   constructor(
@@ -75,7 +77,8 @@ export class FlightRecorder {
   /** Notes a step that the core has just made: its effects are those from `from` on. */
   note(input: Input, nowMs: number, effects: readonly Effect[], from: number): void {
     const current = this.#newer
-    if (current === undefined) return
+    if (current === undefined || this.#over) return
+    this.#over = effects.length > from && effects[effects.length - 1]!.type === 'halt'
     this.#digest = digestEffects(this.#digest, effects, from)
     current.inputs.push(input)
     current.timesMs.push(nowMs)
@@ -102,7 +105,6 @@ export class FlightRecorder {
     }
   }
 
-  /** A core that has halted is not captured any more: what led there is in the generation under way. */
   #begin(): void {
     const checkpoint = captureCore(this.#core)
     if (checkpoint === undefined) return

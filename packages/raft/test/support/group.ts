@@ -3,6 +3,7 @@
 import type { Raft, RaftInit } from '../../src/api.ts'
 import type { CoreOptions, NodeId } from '../../src/core/types.ts'
 import { openRaft } from '../../src/driver/driver.ts'
+import type { FlightRecordStore } from '../../src/ports.ts'
 import { MemoryNetwork } from './memory-network.ts'
 import { MemoryDisk, MemoryLog, MemorySnapshots } from './memory-storage.ts'
 import { RegisterMachine } from './register-machine.ts'
@@ -21,6 +22,8 @@ export interface Member {
 export class Group implements AsyncDisposable {
   readonly network = new MemoryNetwork()
   readonly members = new Map<NodeId, Member>()
+  /** Where the nodes that are opened from now on leave their flight records. */
+  flightRecords: FlightRecordStore | undefined
   readonly #options: Partial<CoreOptions>
 
   constructor(options: Partial<CoreOptions> = {}) {
@@ -49,7 +52,8 @@ export class Group implements AsyncDisposable {
         storage: new MemoryLog(disk),
         snapshots: new MemorySnapshots(disk),
         transport: this.network.transport(id),
-        stateMachine: machine
+        stateMachine: machine,
+        ...(this.flightRecords === undefined ? {} : { flightRecords: this.flightRecords })
       },
       init
     )
