@@ -245,11 +245,7 @@ class LevelPinsetState implements PinsetState {
   }
 }
 
-async function* records(
-  store: StateStore,
-  snapshot: LevelSnapshot,
-  signal: AbortSignal
-): AsyncGenerator<StoredRecord> {
+async function* records(store: StateStore, snapshot: LevelSnapshot, signal: AbortSignal): AsyncGenerator<StoredRecord> {
   for await (const [, value] of scan(store.store, PIN_PREFIX, { snapshot, signal })) yield { kind: 'pin', value }
   for await (const [, value] of scan(store.store, PEER_PREFIX, { snapshot, signal })) yield { kind: 'peer', value }
   for await (const [key, value] of scan(store.store, SESSION_PREFIX, { snapshot, signal })) {
