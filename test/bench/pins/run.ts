@@ -10,12 +10,11 @@
  */
 
 import { existsSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { checkout, cleanUp, type Daemon, initPeers, run } from '../../e2e/support/daemon.ts'
-import { measureFsync } from '../raft/fsync.ts'
+import { printMachine } from '../support/machine.ts'
 
 export interface PinsBenchOptions {
   /** The load generator. @default PINLOAD, or ../shared/tools/pinload.mjs beside the checkout */
@@ -25,6 +24,8 @@ export interface PinsBenchOptions {
   /** Folder for CPU profiles of the peers. @default none are taken */
   readonly profileFolder?: string
 }
+
+export const shortPins: PinsBenchOptions = { pins: 200 }
 
 export interface PinsFigure {
   readonly at: 'leader' | 'follower'
@@ -59,7 +60,8 @@ export async function runPinsBench(options: PinsBenchOptions = {}): Promise<read
   const pins = options.pins ?? 10_000
   const daemons = await startPeers(options.profileFolder)
   try {
-    const fsync = await measureFsync(daemons[0]!.folder)
+    console.log('pins: three peers over libp2p, POST /pins/{cid} answered once committed and applied')
+    await printMachine(daemons[0]!.folder)
     const leader = leaderOf(daemons)
     const follower = daemons.find((daemon) => daemon !== leader)!
     const figures: PinsFigure[] = []
@@ -81,7 +83,7 @@ export async function runPinsBench(options: PinsBenchOptions = {}): Promise<read
       }
     }
     if (leaderOf(daemons) !== leader) console.log('      the leader changed meanwhile: the figures are of no use')
-    print(figures, fsync)
+    print(figures)
     for (const daemon of daemons) await daemon.stop()
     return figures
   } finally {
@@ -122,10 +124,7 @@ async function load(pinload: string, daemon: Daemon, pins: number, concurrency: 
   return line
 }
 
-function print(figures: readonly PinsFigure[], fsync: { readonly p50Ms: number; readonly p99Ms: number }): void {
-  console.log('pins: three peers over libp2p, POST /pins/{cid} answered once committed and applied')
-  console.log(`      ${cpus().length} × ${cpus()[0]?.model ?? 'unknown processor'}, Node ${process.version}`)
-  console.log(`      one small write and fdatasync: p50 ${fsync.p50Ms.toFixed(3)} ms, p99 ${fsync.p99Ms.toFixed(3)} ms`)
+function print(figures: readonly PinsFigure[]): void {
   console.table(
     figures.map(({ at, concurrency, pinsPerSecond, p50Ms, p99Ms, failed }) => ({
       at,

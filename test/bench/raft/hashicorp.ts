@@ -1,23 +1,18 @@
 /**
  * The same work by hashicorp/raft 1.7 with BoltDB, through a harness in Go that is no part of this repository: three processes of
- * it, of which the leader prints one line of JSON for each concurrency. Used by `run.ts`.
+ * it, of which the leader prints one line of JSON for each concurrency, as `{"c":64,"eps":14000,"p50":4.1,"p99":7.2}`. Used by `commits.ts`.
  */
 
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { promisify } from 'node:util'
-import { CONCURRENCIES, type Figure } from './figures.ts'
+import { COMMON_LOADS, type Figure } from './loads.ts'
 import type { LoadInit } from './peers.ts'
-
-export interface GoInit extends LoadInit {
-  /** Folder of the harness' sources; left as it is. */
-  readonly harness: string
-}
 
 interface Line {
   readonly c: number
@@ -26,22 +21,30 @@ interface Line {
   readonly p99: number
 }
 
-/** @returns undefined, after a line that says why, if it cannot be run here */
-export async function runGo({ harness, folder, entries, entryBytes }: GoInit): Promise<Figure[] | undefined> {
+/**
+ * The program to run: `harness` itself, or built into `folder` from the sources that lie in it.
+ *
+ * @returns undefined, after a line that says why, if it cannot be run here
+ */
+export async function goProgram(harness: string, folder: string): Promise<string | undefined> {
+  if (existsSync(harness) && statSync(harness).isFile()) return harness
   if (!existsSync(join(harness, 'main.go'))) {
-    console.log(`skipped hashicorp/raft: there is no harness in ${harness}`)
+    console.log(`  skipped hashicorp/raft: there is no harness at ${harness}`)
     return undefined
   }
-  await mkdir(folder, { recursive: true })
   const program = join(folder, 'raft-bench-go')
   try {
     await promisify(execFile)('go', ['build', '-o', program, '.'], { cwd: harness })
+    return program
   } catch (error) {
-    console.log(
-      `skipped hashicorp/raft: the harness could not be built: ${error instanceof Error ? error.message : error}`
-    )
+    const why = error instanceof Error ? error.message : String(error)
+    console.log(`  skipped hashicorp/raft: the harness could not be built: ${why}`)
     return undefined
   }
+}
+
+export async function runGo(program: string, { folder, entries, entryBytes }: LoadInit): Promise<Figure[]> {
+  await mkdir(folder, { recursive: true })
   const options = ['-n', `${entries}`, '-size', `${entryBytes}`, '-dir', join(folder, 'data')]
   const children = [0, 1, 2].map((id) =>
     spawn(program, ['-id', `${id}`, ...options], { stdio: ['ignore', 'pipe', 'inherit'] })
@@ -62,8 +65,8 @@ async function readFigures(child: Child): Promise<Figure[]> {
   const figures: Figure[] = []
   for await (const text of createInterface({ input: child.stdout })) {
     const { c, eps, p50, p99 } = JSON.parse(text) as Line
-    figures.push({ concurrency: c, entriesPerSecond: eps, p50Ms: p50, p99Ms: p99 })
-    if (figures.length === CONCURRENCIES.length) return figures
+    figures.push({ load: `${c}`, entriesPerSecond: eps, p50Ms: p50, p99Ms: p99 })
+    if (figures.length === COMMON_LOADS.length) return figures
   }
   throw new Error('The process printed no figures')
 }

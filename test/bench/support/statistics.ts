@@ -1,0 +1,36 @@
+/** The few sums that all benchmarks need. */
+
+/** @param values - at least one, in any order. @param q - 0.5 for the median, 0.99 for the 99th percentile. */
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const value = sorted[Math.min(Math.floor(sorted.length * q), sorted.length - 1)]
+  if (value === undefined) throw new RangeError('There is no quantile of nothing')
+  return value
+}
+
+export const median = (values: readonly number[]): number => quantile(values, 0.5)
+
+/** `median (smallest to largest)`; a single value alone. */
+export function withSpread(values: readonly number[], digits = 0): string {
+  const text = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: digits })
+  const middle = text(median(values))
+  return values.length < 2 ? middle : `${middle} (${text(Math.min(...values))} to ${text(Math.max(...values))})`
+}
+
+const BAR_WIDTH = 50
+
+/**
+ * Prints one line for each range of `bounds`, with how many values lie in it.
+ *
+ * @param bounds - upper ends in ms, ascending; what lies beyond the last has a line of its own
+ */
+export function printHistogram(valuesMs: readonly number[], bounds: readonly number[]): void {
+  const widest = valuesMs.length
+  for (const [n, upper] of [...bounds, Number.POSITIVE_INFINITY].entries()) {
+    const lower = bounds[n - 1] ?? 0
+    const count = valuesMs.filter((value) => value >= lower && value < upper).length
+    const range = upper === Number.POSITIVE_INFINITY ? `from ${lower}` : `${lower} to ${upper}`
+    const bar = '#'.repeat(Math.ceil((count / widest) * BAR_WIDTH))
+    console.log(`  ${range.padStart(14)} ms ${String(count).padStart(4)} ${bar}`)
+  }
+}
