@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Message } from '../../src/core/messages.ts'
-import { makeEntry } from '../../src/core/record.ts'
-import type { Entry, LogBase } from '../../src/core/types.ts'
 import { checksum } from '../../src/storage/checksum.ts'
 import { decodeMessage, encodeMessage } from '../../src/transport/codec.ts'
 import { decodeHello, encodeHello } from '../../src/transport/hello.ts'
@@ -13,79 +11,7 @@ import {
   encodeChunkRequest,
   encodeManifest
 } from '../../src/transport/manifest-codec.ts'
-
-const u48 = fc.nat({ max: 2 ** 48 - 1 })
-const term = fc.nat({ max: 2 ** 47 - 1 })
-const u32 = fc.nat({ max: 2 ** 32 - 1 })
-const id = fc.stringMatching(/^[A-Za-z0-9]{1,20}$/)
-const config = fc
-  .uniqueArray(id, { minLength: 1, maxLength: 6 })
-  .map((ids) => ({ voters: ids.slice(0, 3).sort(), outgoing: [], learners: ids.slice(3).sort() }))
-const base = fc.record(
-  {
-    index: u48,
-    term: u48,
-    chain: u32,
-    config,
-    level: fc.integer({ min: 2, max: 255 }),
-    leaseMs: fc.integer({ min: 1, max: 2 ** 32 - 1 })
-  },
-  { noNullPrototype: true, requiredKeys: ['index', 'term', 'chain', 'config'] }
-) as fc.Arbitrary<LogBase>
-
-/** An AppendEntries as a leader makes it: entries that follow `prev`, with terms that never fall. */
-const append: fc.Arbitrary<Message> = fc
-  .record({
-    prevIndex: fc.nat(2 ** 47),
-    prevTerm: fc.nat(2 ** 40),
-    prevChain: u32,
-    steps: fc.array(fc.record({ rise: fc.nat(3), kind: fc.nat(255), payload: fc.uint8Array() }), {
-      maxLength: 8
-    }),
-    commitIndex: u48,
-    readPosition: u48
-  })
-  .map(({ prevIndex, prevTerm, prevChain, steps, commitIndex, readPosition }) => {
-    const entries: Entry[] = []
-    let term = prevTerm
-    for (const [i, step] of steps.entries()) {
-      term += step.rise
-      const chain = entries.at(-1)?.chain ?? prevChain
-      entries.push(makeEntry(prevIndex + 1 + i, term, step.kind as 0, step.payload, chain, checksum))
-    }
-    const type = 'append-entries-request'
-    return { type, term: term + 1, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition }
-  })
-
-const message: fc.Arbitrary<Message> = fc.oneof(
-  append,
-  fc.record({ type: fc.constant('pre-vote-request'), term, lastIndex: u48, lastTerm: u48 }),
-  fc.record({ type: fc.constant('pre-vote-response'), term, granted: fc.boolean() }),
-  fc.record({ type: fc.constant('vote-request'), term, lastIndex: u48, lastTerm: u48, transfer: fc.boolean() }),
-  fc.record({ type: fc.constant('vote-response'), term, granted: fc.boolean() }),
-  fc.record({
-    type: fc.constant('append-entries-response'),
-    term,
-    success: fc.boolean(),
-    index: u48,
-    hintIndex: u48,
-    hintTerm: u48,
-    readPosition: u48,
-    health: fc.constantFrom('good', 'degraded', 'unfit'),
-    priority: fc.integer({ min: -4, max: 4 })
-  }),
-  fc.record({ type: fc.constant('install-snapshot-request'), term, base, readPosition: u48 }),
-  fc.record({
-    type: fc.constant('install-snapshot-response'),
-    term,
-    index: u48,
-    outcome: fc.constantFrom('fetching', 'installed', 'failed'),
-    readPosition: u48
-  }),
-  fc.record({ type: fc.constant('timeout-now'), term, leaseOver: fc.boolean() }),
-  fc.record({ type: fc.constant('read-index-request'), term, id: u48 }),
-  fc.record({ type: fc.constant('read-index-response'), term, id: u48, index: fc.option(u48, { nil: undefined }) })
-) as fc.Arbitrary<Message>
+import { append, base, id, message, u32 } from './arbitraries.ts'
 
 /** Buffers and plain arrays compare as different, and are not. */
 const plain = (value: unknown): unknown =>
