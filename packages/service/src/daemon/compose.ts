@@ -13,6 +13,7 @@ import {
   openSeenFile,
   openSegmentLog,
   openSnapshotStore,
+  QuarantineNeededError,
   type Raft,
   type RaftLogger
 } from '@quorate/raft'
@@ -64,6 +65,8 @@ export interface PeerInit {
   /** After so long without a leader the start fails; undefined: never. */
   readonly readyTimeoutMs: number | undefined
   readonly version: string
+  /** Ends the start. */
+  readonly signal: AbortSignal
   readonly logger: (component: string) => Logger
   /** The peer cannot go on as it is. Called once, or more often if several things come together. */
   readonly onEnd: (end: PeerEnd) => void
@@ -139,7 +142,8 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     const name = nameIn(group, id)
     const seenFile = await openSeenFile(join(dataFolder, SEEN_FILE))
     stops.push(() => seenFile.close())
-    let isOlderCopy = false
+    // A node that is refused while it still repairs its log would wait for help that nobody gives it.
+    const starting = new AbortController()
     let standing: StandingWatch | undefined
     const transport = createLibp2pTransport({
       libp2p,
@@ -149,9 +153,9 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       life: init.life,
       seen: seenFile.seen,
       onRefused: (peer, reason) => logger('raft').warn({ peer, reason }, 'a peer refuses our messages'),
-      onOlderCopy: () => {
-        isOlderCopy = true
-        standing?.onRefused()
+      onOlderCopy: (_peer, reason) => {
+        if (standing === undefined) starting.abort(new QuarantineNeededError('history-lost', reason))
+        else standing.onRefused()
       },
       logger: raftLogger(logger('raft'))
     })
@@ -165,6 +169,9 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       },
       {
         id: name,
+        // A node that is damaged repairs itself from its peers first, and may have to wait for them.
+        signal: AbortSignal.any([init.signal, starting.signal]),
+        knownPeers: init.knownPeers,
         options: raftTiming(config.consensus.raft),
         seed: Number.parseInt(network.sessions.session.slice(-8), 16),
         ...(init.bootstrap === undefined ? {} : { bootstrap: init.bootstrap })
@@ -172,7 +179,11 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     )
     stops.push(() => raft.close({ handOverMs: HAND_OVER_MS }))
     raft.on('halt', ({ reason }) => init.onEnd({ type: 'halted', reason }))
-    raft.on('alarm', ({ code, detail }) => logger('raft').warn({ code }, detail))
+    raft.on('alarm', ({ code, detail, peer }) => {
+      logger('raft').warn({ code }, detail)
+      // It is refused from now on, and finds out why (`standing-watch.ts`).
+      if (code === 'peer-lost-log' && peer !== undefined) transport.condemn(peer, detail)
+    })
     raft.on('role', ({ role, term, leader }) => logger('raft').info({ role, term, leader: leader ?? 'none' }, 'role'))
 
     const connected = (): ReadonlySet<PeerIdString> => network.connected()
@@ -206,7 +217,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       }
     )
     standing = watch
-    if (isOlderCopy) watch.onRefused()
+    starting.signal.throwIfAborted()
     watch.start()
     stops.push(() => watch.stop())
 

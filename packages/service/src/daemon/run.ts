@@ -176,6 +176,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
       knownPeers,
       readyTimeoutMs: forming ? raft.waitForLeaderTimeoutMs : undefined,
       version,
+      signal,
       logger,
       onEnd: finish
     })
