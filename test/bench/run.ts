@@ -8,6 +8,7 @@
 
 import { parseArgs } from 'node:util'
 import { runCtlStartBench } from './ctl-start.ts'
+import { runFailoverBench, shortFailover } from './peers/failover.ts'
 import { runPinsBench, shortPins } from './pins/run.ts'
 import { runCommitsBench, shortCommits } from './raft/commits.ts'
 import { runReadsBench, shortReads } from './raft/reads.ts'
@@ -15,6 +16,7 @@ import { runReadsBench, shortReads } from './raft/reads.ts'
 const benchmarks: Readonly<Record<string, (short: boolean) => Promise<unknown>>> = {
   commits: (short) => runCommitsBench(short ? shortCommits : {}),
   reads: (short) => runReadsBench(short ? shortReads : {}),
+  failover: (short) => runFailoverBench(short ? shortFailover : {}),
   pins: (short) => runPinsBench(short ? shortPins : {}),
   'ctl-start': async (short) => runCtlStartBench(short ? 3 : undefined)
 }

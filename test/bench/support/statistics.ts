@@ -20,17 +20,20 @@ export function withSpread(values: readonly number[], digits = 0): string {
 const BAR_WIDTH = 50
 
 /**
- * Prints one line for each range of `bounds`, with how many values lie in it.
+ * Prints one line for each range of `bounds`, with how many values lie in it, from the first that holds any to the last.
  *
  * @param bounds - upper ends in ms, ascending; what lies beyond the last has a line of its own
  */
 export function printHistogram(valuesMs: readonly number[], bounds: readonly number[]): void {
-  const widest = valuesMs.length
-  for (const [n, upper] of [...bounds, Number.POSITIVE_INFINITY].entries()) {
+  const ranges = [...bounds, Number.POSITIVE_INFINITY].map((upper, n) => {
     const lower = bounds[n - 1] ?? 0
-    const count = valuesMs.filter((value) => value >= lower && value < upper).length
+    return { lower, upper, count: valuesMs.filter((value) => value >= lower && value < upper).length }
+  })
+  const first = ranges.findIndex(({ count }) => count > 0)
+  const last = ranges.findLastIndex(({ count }) => count > 0)
+  for (const { lower, upper, count } of ranges.slice(first, last + 1)) {
     const range = upper === Number.POSITIVE_INFINITY ? `from ${lower}` : `${lower} to ${upper}`
-    const bar = '#'.repeat(Math.ceil((count / widest) * BAR_WIDTH))
+    const bar = '#'.repeat(Math.ceil((count / valuesMs.length) * BAR_WIDTH))
     console.log(`  ${range.padStart(14)} ms ${String(count).padStart(4)} ${bar}`)
   }
 }
