@@ -28,6 +28,13 @@ export interface Committed<Result> {
 
 export interface RaftInit {
   readonly id: NodeId
+  /**
+   * Ends the start when it aborts, with its reason: a damaged node waits for its peers before it starts, for as long as it takes. Has no
+   * effect once the node is started.
+   */
+  readonly signal?: AbortSignal
+  /** Whom else to ask for what is damaged, beyond the members that the log still names. */
+  readonly knownPeers?: readonly NodeId[]
   /** Used only when the storage is empty: the first configuration of a new group, in any order, or undefined for a node that waits to be added. */
   readonly bootstrap?: ClusterConfig
   readonly options?: Partial<CoreOptions>

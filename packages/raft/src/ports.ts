@@ -131,6 +131,8 @@ export interface SnapshotStore {
   readChunk(manifest: SnapshotManifest, chunk: number): Promise<Uint8Array>
   /** Removes all but the newest, and leftovers older than it. */
   prune(): Promise<void>
+  /** Removes one that turned out to be damaged, so that another is made or fetched in its place. Without this method it stays. */
+  discard?(manifest: SnapshotManifest): Promise<void>
 }
 
 /** What decides how large a message can get. */

@@ -35,11 +35,12 @@ import type {
   RaftCore
 } from '../core/types.ts'
 import { ProposalRefusedError } from '../errors.ts'
-import type { Clock, TransportHandler } from '../ports.ts'
+import type { Clock, LinkedEntry, LogReport, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
 import { Applier, DIGEST_EVERY_ENTRIES } from './applier.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { systemClock } from './clock.ts'
+import { Connection } from './connection.ts'
 import { putAway } from './diverged.ts'
 import { Emitter } from './emitter.ts'
 import { encodeFlightRecord } from './flight-record.ts'
@@ -50,6 +51,7 @@ import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { FlightRecorder } from './recorder.ts'
 import { Requests } from './requests.ts'
+import { serveEntries } from './shared-entries.ts'
 import { Snapshotter, storedChunks } from './snapshotter.ts'
 import { prepareStart, type StartingPoint } from './startup.ts'
 import { Ticker } from './ticker.ts'
@@ -73,7 +75,10 @@ const READ_PATIENCE_TIMEOUTS = 10
  * )
  * const { index, result } = await raft.propose(new TextEncoder().encode('x=1'))
  *
+ * What is damaged on disk is repaired from peers first, for as long as that takes (`signal`).
+ *
  * @throws {RaftStartError} when log, snapshots and state do not fit together; storage and transport are closed then
+ * @throws {QuarantineNeededError} when the node cannot go on under its name; the same
  * @throws {RangeError} when an option is out of its range
  */
 export function openRaft<Result>(components: RaftComponents<Result>, init: RaftInit): Promise<Raft<Result>> {
@@ -87,9 +92,10 @@ export async function openRaftAround<Result>(
   init: RaftInit
 ): Promise<Raft<Result>> {
   try {
-    const start = await prepareStart(components, init)
+    const connection = new Connection(components.transport, { ...defaultCoreOptions, ...init.options })
+    const start = await prepareStart(components, init, connection)
     const node = new Driver(createCore, components, init, start)
-    await node.start()
+    await node.start(connection)
     return node
   } catch (error) {
     await Promise.allSettled([components.transport.stop(), components.storage.close()])
@@ -186,8 +192,8 @@ class Driver<Result> implements Raft<Result> {
     this.#ticker = new Ticker(this.#clock, heartbeatMs / 3, electionTimeoutMs / 2, () => this.#tick())
   }
 
-  async start(): Promise<void> {
-    await this.#components.transport.start(this.#transportHandler(), this.#options)
+  async start(connection: Connection): Promise<void> {
+    await connection.handOver(this.#transportHandler())
     this.#followMembers()
     this.#ticker.start()
     this.#checkpointer.start()
@@ -457,12 +463,31 @@ class Driver<Result> implements Raft<Result> {
         this.#input({ type: 'peer-down', peer })
       },
       onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
+      onFetchLogReport: async () => this.#logReport(),
+      onFetchEntries: async (_from, request) => serveEntries((index, chain) => this.#findEntry(index, chain), request),
+      onFetchOffer: () => this.#snapshotter.offer(),
       onFetchChunk: async (_from, snapshotId, chunk) => {
         const bytes = await this.#snapshotter.serveChunk(snapshotId, chunk)
         this.#meter.onSnapshotSent(bytes.length)
         return bytes
       }
     }
+  }
+
+  #logReport(): LogReport {
+    if (this.#stopped !== undefined) throw new Error(this.#stopped)
+    const { term, role, baseIndex, lastIndex } = this.status()
+    const base = this.#core.baseAt(baseIndex)
+    const chain = this.#core.entry(lastIndex)?.chain ?? base?.chain
+    const last = chain === undefined ? undefined : { index: lastIndex, chain }
+    return { term, leads: role === 'leader', base, last }
+  }
+
+  #findEntry(index: Index, chain: number): LinkedEntry | undefined {
+    const entry = this.#core.entry(index)
+    if (entry === undefined || entry.chain !== chain) return undefined
+    const previousChain = this.#core.entry(index - 1)?.chain ?? this.#core.baseAt(index - 1)?.chain
+    return previousChain === undefined ? undefined : { entry, previousChain }
   }
 
   #followMembers(): void {

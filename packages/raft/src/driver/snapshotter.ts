@@ -132,7 +132,19 @@ export class Snapshotter {
         `Snapshot ${snapshotId} has ${served.chunks.length} chunks, there is no chunk ${chunk}`
       )
     }
-    return store.readChunk(served, chunk)
+    try {
+      return await store.readChunk(served, chunk)
+    } catch (error) {
+      // Nobody could ever fetch it; the next that asks is offered another.
+      if (error instanceof Error && error.name === 'SnapshotDamagedError') await this.#discard(served)
+      throw error
+    }
+  }
+
+  async #discard(damaged: SnapshotManifest): Promise<void> {
+    this.#init.logger?.warn(`The snapshot at ${damaged.base.index} is damaged and is discarded`)
+    if (this.#served?.id === damaged.id) this.#served = undefined
+    await this.#init.store.discard?.(damaged)
   }
 
   /**

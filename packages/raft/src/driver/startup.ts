@@ -4,49 +4,49 @@
  *
  * A snapshot from the leader is taken in three steps: it becomes durable, the log is reset to it, the state is replaced. A crash
  * after the first leaves a snapshot that the log does not reach, after the second a log that begins past the state; both are
- * finished here (T42).
+ * finished here (T42). What is damaged is repaired by `healing.ts`.
  */
 
 import type { RaftComponents, RaftInit, StoredGroup } from '../api.ts'
-import { logFault, SUPPORTED_LEVEL } from '../core/announcements.ts'
-import { configFault, decodeConfig, EMPTY_CONFIG, sameConfig } from '../core/members.ts'
-import { payloadOf } from '../core/record.ts'
-import { type ClusterConfig, EntryKind, type HardState, type Index, type LogBase } from '../core/types.ts'
-import { RaftStartError } from '../errors.ts'
+import { configFault, EMPTY_CONFIG, membersOf, sameConfig } from '../core/members.ts'
+import { defaultCoreOptions } from '../core/options.ts'
+import type { ClusterConfig, HardState, Index, LogBase } from '../core/types.ts'
+import { QuarantineNeededError, RaftStartError } from '../errors.ts'
 import type { LoadedLog } from '../ports.ts'
+import { Connection } from './connection.ts'
+import { Healing } from './healing.ts'
 import { storedChunks } from './snapshotter.ts'
+import { configInForce, type Log, logHolds } from './stored-log.ts'
 
-export interface StartingPoint extends Omit<LoadedLog, 'faults'> {
+export interface StartingPoint extends Log {
   /** The state machine stands here. */
   readonly appliedIndex: Index
 }
 
 /**
- * Loads the log and makes state and snapshots agree with it.
+ * Loads the log and makes state and snapshots agree with it, with the help of peers where they are damaged.
  *
- * @throws {RaftStartError} when they cannot be made to
+ * @param connection - started if peers are needed
+ * @throws {RaftStartError} when they cannot be made to agree
+ * @throws {QuarantineNeededError} when the node cannot go on under its name
  */
-export async function prepareStart(components: RaftComponents<unknown>, init: RaftInit): Promise<StartingPoint> {
-  const loaded = await components.storage.load()
-  const [fault] = loaded.faults
-  if (fault !== undefined) {
-    throw new RaftStartError(
-      'log-damaged',
-      `${loaded.faults.length} part(s) of the log are damaged, the first from entry ${fault.fromIndex} on in ${fault.file} at byte ${fault.offset}: ${fault.detail}`
-    )
+export async function prepareStart(
+  components: RaftComponents<unknown>,
+  init: RaftInit,
+  connection = new Connection(components.transport, { ...defaultCoreOptions, ...init.options })
+): Promise<StartingPoint> {
+  const loaded = await components.storage.load().catch((error: unknown) => {
+    if (!(error instanceof Error) || error.name !== 'HardStateLostError') throw error
+    throw new QuarantineNeededError('hard-state-lost', error.message, { cause: error })
+  })
+  const healing = new Healing(components, init, connection)
+  try {
+    const { hardState, base, entries } = loaded.faults.length === 0 ? loaded : await healing.healLog(loaded)
+    const log = await finishInstall(components, await bootstrap(components, init, { hardState, base, entries }))
+    return await catchUpState(components, init, log, healing)
+  } finally {
+    await healing.end()
   }
-  requireKnownLevel(loaded, init)
-  const log = await finishInstall(components, await bootstrap(components, init, loaded))
-  requireKnownLevel(log, init)
-  return { ...log, appliedIndex: await catchUpState(components, log) }
-}
-
-type Log = Omit<LoadedLog, 'faults'>
-
-/** A group that was upgraded writes what an older version cannot read (T59). */
-function requireKnownLevel({ base, entries }: Log, init: RaftInit): void {
-  const fault = logFault(base, entries, init.supportedLevel ?? SUPPORTED_LEVEL)
-  if (fault !== undefined) throw new RaftStartError('unknown-level', fault)
 }
 
 /** Writes the first configuration of a new group into an empty log. */
@@ -83,35 +83,40 @@ async function finishInstall(components: RaftComponents<unknown>, log: Log): Pro
   return { hardState, base, entries: [] }
 }
 
-/** Restores the state from a snapshot if the log begins past it. @returns where it stands */
-async function catchUpState(components: RaftComponents<unknown>, log: Log): Promise<Index> {
+/** Restores the state from a snapshot if the log begins past it; if there is none here, or none that can be read, from a peer's. */
+async function catchUpState(
+  components: RaftComponents<unknown>,
+  init: RaftInit,
+  log: Log,
+  healing: Healing
+): Promise<StartingPoint> {
   const { snapshots, stateMachine, logger } = components
   const applied = stateMachine.appliedIndex()
   const lastIndex = log.base.index + log.entries.length
-  if (applied > lastIndex) {
-    throw new RaftStartError(
-      'state-ahead-of-log',
-      `the state stands at ${applied}, and the log ends at ${lastIndex}; they do not belong together, or the log is an older copy`
-    )
-  }
-  if (applied >= log.base.index) return applied
+  if (applied > lastIndex) throw stateAhead(init, log, applied)
+  if (applied >= log.base.index) return { ...log, appliedIndex: applied }
   const snapshot = await snapshots.latest()
-  if (snapshot === undefined || !logHolds(log, snapshot.base)) {
-    throw new RaftStartError(
-      'state-behind-log',
-      `the state stands at ${applied}, the log begins after ${log.base.index}, and there is no snapshot between`
-    )
+  if (snapshot !== undefined && logHolds(log, snapshot.base)) {
+    logger?.info(`Restoring the state from the snapshot at ${snapshot.base.index}`)
+    try {
+      await stateMachine.restore(snapshot.base.index, storedChunks(snapshots, snapshot))
+      return { ...log, appliedIndex: snapshot.base.index }
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'SnapshotDamagedError' || snapshots.discard === undefined)
+        throw error
+      logger?.warn(`${error.message}; it is discarded`)
+      await snapshots.discard(snapshot)
+    }
   }
-  logger?.info(`Restoring the state from the snapshot at ${snapshot.base.index}`)
-  await stateMachine.restore(snapshot.base.index, storedChunks(snapshots, snapshot))
-  return snapshot.base.index
+  await healing.fetchSnapshot(log)
+  return catchUpState(components, init, await finishInstall(components, log), healing)
 }
 
-/** Whether the log goes on from `base`: it begins there, or holds that very entry. */
-function logHolds(log: Log, base: LogBase): boolean {
-  if (base.index === log.base.index) return base.term === log.base.term && base.chain === log.base.chain
-  const entry = log.entries[base.index - log.base.index - 1]
-  return entry !== undefined && entry.term === base.term && entry.chain === base.chain
+/** The log lost its end, or it is an older copy, with an older vote: nothing tells what the node promised since. */
+function stateAhead(init: RaftInit, log: Log, applied: Index): Error {
+  const detail = `the state stands at ${applied}, and the log ends at ${log.base.index + log.entries.length}; they do not belong together, or the log is an older copy`
+  const others = membersOf(configInForce(log)).some((id) => id !== init.id)
+  return others ? new QuarantineNeededError('history-lost', detail) : new RaftStartError('state-ahead-of-log', detail)
 }
 
 /** What a log that was loaded says of its group: the configuration in force is that of the last config entry (T30). */
@@ -119,9 +124,4 @@ export function describeStoredGroup(loaded: LoadedLog): StoredGroup {
   const { hardState, base, entries, faults } = loaded
   const damaged = faults.length > 0
   return { hardState, base, lastIndex: base.index + entries.length, config: configInForce(loaded), damaged }
-}
-
-function configInForce({ base, entries }: LoadedLog): ClusterConfig {
-  const last = entries.findLast((entry) => entry.kind === EntryKind.config)
-  return (last === undefined ? undefined : decodeConfig(payloadOf(last))) ?? base.config
 }

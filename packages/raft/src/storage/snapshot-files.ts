@@ -161,6 +161,10 @@ class SnapshotFiles implements SnapshotStore {
     }
   }
 
+  async discard({ base, id }: SnapshotManifest): Promise<void> {
+    await this.#remove(nameOf(base, id))
+  }
+
   async #list(): Promise<Found[]> {
     const names = (await this.#fileSystem.list(this.#folder)) ?? []
     return names.flatMap((name) => parseName(name) ?? [])

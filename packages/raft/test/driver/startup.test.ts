@@ -86,11 +86,22 @@ describe('prepareStart', () => {
     assert.deepEqual([point.base.index, point.base.term, point.entries.length], [7, 2, 0])
   })
 
-  it('does not start a state that lies behind the log without a snapshot, or ahead of it', async () => {
-    await assert.rejects(start(diskWith(100, 5)), { name: 'RaftStartError', code: 'state-behind-log' })
+  it('does not start a group of one whose state lies behind the log without a snapshot, or ahead of it', async () => {
+    const alone = { voters: ['a'], outgoing: [], learners: [] }
+    const behind = diskWith(100, 5)
+    behind.base = { ...behind.base, config: alone }
+    await assert.rejects(start(behind), { name: 'RaftStartError', code: 'state-behind-log' })
     const machine = new RegisterMachine()
     await machine.apply([], 50)
-    await assert.rejects(start(diskWith(0, 5), machine), { name: 'RaftStartError', code: 'state-ahead-of-log' })
+    const ahead = diskWith(0, 5)
+    ahead.base = { ...ahead.base, config: alone }
+    await assert.rejects(start(ahead, machine), { name: 'RaftStartError', code: 'state-ahead-of-log' })
+  })
+
+  it('calls for a new name where the state is ahead of the log, and others may rely on what is lost', async () => {
+    const machine = new RegisterMachine()
+    await machine.apply([], 50)
+    await assert.rejects(start(diskWith(0, 5), machine), { name: 'QuarantineNeededError', reason: 'history-lost' })
   })
 
   it('takes a first configuration into an empty log only (T36)', async () => {

@@ -5,6 +5,14 @@ import type { LogBase, NodeId } from '../../src/core/types.ts'
 import type { SnapshotManifest, Transport, TransportHandler } from '../../src/ports.ts'
 import { checksum } from '../../src/storage/checksum.ts'
 import { decodeMessage, encodeMessage } from '../../src/transport/codec.ts'
+import {
+  decodeEntriesAnswer,
+  decodeEntriesRequest,
+  decodeReport,
+  encodeEntriesAnswer,
+  encodeEntriesRequest,
+  encodeReport
+} from '../../src/transport/repair-codec.ts'
 
 export class MemoryNetwork {
   readonly #handlers = new Map<NodeId, TransportHandler>()
@@ -52,6 +60,16 @@ export class MemoryNetwork {
       async fetchChunk(from: NodeId, snapshotId: string, chunk: number): Promise<Uint8Array> {
         const bytes = await reach(from).onFetchChunk(id, snapshotId, chunk)
         return network.onChunk?.(chunk, bytes) ?? bytes
+      },
+      async fetchLogReport(from) {
+        return decodeReport(encodeReport(await reach(from).onFetchLogReport!(id)))
+      },
+      async fetchEntries(from, request) {
+        const answer = await reach(from).onFetchEntries!(id, decodeEntriesRequest(encodeEntriesRequest(request)))
+        return decodeEntriesAnswer(encodeEntriesAnswer(answer))
+      },
+      async fetchOffer(from) {
+        return reach(from).onFetchOffer!(id)
       },
       async stop() {
         network.#handlers.delete(id)
