@@ -195,6 +195,8 @@ export class DiskNemesis {
     if (where === 2) return this.#partOfSnapshot(root)
     if (where <= 5) {
       const slot = prng.below(2)
+      // Of a change that stands in one copy only, nobody was told yet; without that copy it never was.
+      if (!sameCopies(findNode(root, '/raft/hard-state'))) return undefined
       if (prng.below(4) === 0) this.#spoilCopy(whole('/raft/hard-state', 4096 * (1 - slot), 4096 * (2 - slot)))
       return whole('/raft/hard-state', 4096 * slot, 4096 * (slot + 1))
     }
@@ -241,4 +243,10 @@ export class DiskNemesis {
       throw new Violation(judge, `n${slot}, named ${(nodes[slot] as FullNode).id}: ${message}`)
     })
   }
+}
+
+function sameCopies(node: FileNode | FolderNode | undefined): boolean {
+  if (!(node instanceof FileNode)) return false
+  const bytes = node.platter.view()
+  return Buffer.compare(bytes.subarray(0, 4096), bytes.subarray(4096)) === 0
 }

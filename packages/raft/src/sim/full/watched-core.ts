@@ -90,6 +90,8 @@ class Watch {
         break
       case 'role-changed':
         history.note(now, TraceCode.role, slot, effect.term, effect.role.length, effect.role)
+        // What it learnt before it led, it may tell once it leads, and the driver sends at the end of its turn.
+        if (effect.role === 'leader') panel.committed.observed(view, this.#core.status(world.nowUs / 1000).commitIndex)
         panel.roleChanged(view, effect.role, effect.term)
         if (effect.role === 'leader') onElection(slot, 'leads')
         else if (effect.role === 'candidate') onElection(slot, 'asks')
