@@ -484,6 +484,10 @@ class SegmentLog implements LogStorage {
           await second()
           this.#hardState = next
           this.#marked = mark
+        } catch (error) {
+          // As below: else a mark that waits would follow, with the term and vote of before (found by the simulator).
+          this.#fail(error)
+          throw error
         } finally {
           release()
         }
