@@ -171,6 +171,35 @@ function commands(
         exit(await runDaemon(options))
       }
     )
+    .command(
+      'recover',
+      'make a cluster anew from this peer, when the majority of its voters is lost for good',
+      (recover) =>
+        recover
+          .option('peers', {
+            type: 'string',
+            requiresArg: true,
+            describe: 'comma list of the IDs of the peers that are left, this one among them'
+          })
+          .option('dry-run', { type: 'boolean', default: false, describe: 'only say what this peer holds' })
+          .option('yes', { alias: 'y', type: 'boolean', default: false, describe: 'do not ask' }),
+      async (parsed) => {
+        const { runRecover } = await import('./recover-command.ts')
+        const peers = list(parsed.peers)
+        if (peers.length === 0 && !parsed['dry-run']) throw new UsageError('recover needs --peers, or --dry-run')
+        exit(
+          await runRecover(
+            {
+              folder: configFolder(last(parsed.config), io.env),
+              peers,
+              dryRun: parsed['dry-run'],
+              yes: parsed.yes || parsed.force
+            },
+            io
+          )
+        )
+      }
+    )
     .command('version', 'print the version', {}, () => {
       io.out(`${version}\n`)
     })

@@ -24,6 +24,7 @@ import type { ServiceConfig } from '../config/schema.ts'
 import { StartError } from '../errors.ts'
 import { createLogging, logFormat } from '../logging/logger.ts'
 import type { Logger } from '../ports.ts'
+import { isCutShort } from '../recovery/recover.ts'
 import { packageVersion } from '../version.ts'
 import { askAround } from './ask-around.ts'
 import { type Peer, type PeerEnd, startPeer } from './compose.ts'
@@ -87,6 +88,11 @@ export async function runDaemon(options: RunDaemonOptions): Promise<number> {
     for (const warning of config.warnings) logger('config').warn(warning)
     const identity = await loadIdentity(options.folder, process.env)
     await refuseForeignRaft(config.consensus.raft.dataFolder)
+    if (await isCutShort(options.folder)) {
+      throw new StartError(
+        'a recovery of the cluster was cut short here: run `quorate-service recover` again, which finishes it'
+      )
+    }
     const version = packageVersion()
     log.info({ version, peer: identity.peerId.toString(), folder: options.folder }, 'starting the peer')
 
@@ -188,6 +194,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
         { peers: peer.consensus.peers().length, leader: peer.consensus.leader() ?? 'none' },
         '** Quorate is READY **'
       )
+      remindOfAwaited(group, peer, log)
       await aborted(signal)
     } catch (error) {
       if (!signal.aborted) throw error
@@ -390,6 +397,16 @@ async function exists(path: string): Promise<boolean> {
   return await access(path).then(
     () => true,
     () => false
+  )
+}
+
+/** Of a cluster that was recovered from this peer, until the others that were named are back. */
+function remindOfAwaited({ awaited = [] }: Group, { consensus }: Peer, log: Logger): void {
+  const missing = awaited.filter((id) => !consensus.peers().includes(id))
+  if (missing.length === 0) return
+  log.warn(
+    { missing },
+    'this cluster was recovered, and these peers have not come back: start each with --bootstrap <address of a member>'
   )
 }
 

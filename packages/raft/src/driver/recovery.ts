@@ -1,0 +1,92 @@
+/**
+ * Begins a new group from what one node of a lost one holds, when its majority will not come back (T37). All that stands in the log counts
+ * as committed, since it may have been; what others had beyond it is lost. Nothing of the old group is changed: its log is only read, and the
+ * new one is of another cluster, so that members of the old that live on and the new group never exchange a message.
+ *
+ * An operator's tool calls it, offline, on a copy of the state and on an empty storage.
+ */
+
+import { configFault } from '../core/members.ts'
+import { payloadOf } from '../core/record.ts'
+import { EntryKind, type Index, type LogBase, type NodeId, type Term } from '../core/types.ts'
+import { RaftStartError } from '../errors.ts'
+import type { Command, LoadedLog, LogStorage, SnapshotStore, StateMachine } from '../ports.ts'
+import { storedChunks } from './snapshotter.ts'
+
+/** Entries applied in one call. */
+const SLICE_ENTRIES = 1_000
+
+export interface RecoveryComponents {
+  /** The log of the old group; what comes after a fault in it is left out. */
+  readonly log: LoadedLog
+  /** Of the old group. Read if the state lags behind the log. */
+  readonly snapshots: SnapshotStore
+  /** Brought up to the end of the log, and made durable. */
+  readonly stateMachine: StateMachine<unknown>
+  /** Empty and loaded: the log of the new group. Stays open. */
+  readonly into: LogStorage
+}
+
+/** Where a log ends. Of two members of one group that one holds more whose term is higher, or with equal terms whose index is. */
+export interface LogEnd {
+  readonly term: Term
+  readonly index: Index
+}
+
+/** Where a log that was loaded ends, as far as it can be read. */
+export function logEnd({ base, entries }: Pick<LoadedLog, 'base' | 'entries'>): LogEnd {
+  const { term, index } = entries.at(-1) ?? base
+  return { term, index }
+}
+
+/**
+ * Brings the state up to the end of the log, and writes the beginning of a log whose only voter is `name`.
+ *
+ * @returns where the new log begins
+ * @throws {RaftStartError} when the state does not belong to the log, or nothing leads from one to the other; the new log is empty then
+ * @throws {RangeError} when `name` cannot be that of a member
+ */
+export async function foundFromLog(components: RecoveryComponents, name: NodeId): Promise<LogBase> {
+  const { log, stateMachine, into } = components
+  const config = { voters: [name], outgoing: [], learners: [] }
+  const fault = configFault(config)
+  if (fault !== undefined) throw new RangeError(`The configuration cannot be worked with: ${fault}`)
+  const end = logEnd(log)
+  await catchUp(components, end.index)
+  await stateMachine.flush()
+  const chain = (log.entries.at(-1) ?? log.base).chain
+  const base: LogBase = { index: end.index, term: end.term, chain, config }
+  const term = Math.max(log.hardState.term, end.term)
+  await into.persist({ hardState: { term, votedFor: undefined }, truncateFrom: undefined, entries: [] })
+  await into.reset(base)
+  return base
+}
+
+async function catchUp({ log, snapshots, stateMachine }: RecoveryComponents, lastIndex: Index): Promise<void> {
+  const { base, entries } = log
+  let applied = stateMachine.appliedIndex()
+  if (applied > lastIndex) {
+    throw new RaftStartError(
+      'state-ahead-of-log',
+      `the state stands at ${applied}, and the log ends at ${lastIndex}: they do not belong together, or part of the log is lost`
+    )
+  }
+  if (applied < base.index) {
+    const snapshot = await snapshots.latest()
+    if (snapshot === undefined || snapshot.base.index < base.index || snapshot.base.index > lastIndex) {
+      throw new RaftStartError(
+        'state-behind-log',
+        `the state stands at ${applied}, the log begins after ${base.index}, and there is no snapshot between`
+      )
+    }
+    applied = snapshot.base.index
+    await stateMachine.restore(applied, storedChunks(snapshots, snapshot))
+  }
+  for (let from = applied - base.index; from < entries.length; from += SLICE_ENTRIES) {
+    const slice = entries.slice(from, from + SLICE_ENTRIES)
+    const commands: Command[] = slice
+      .filter(({ kind }) => kind === EntryKind.command)
+      .map((entry) => ({ index: entry.index, payload: payloadOf(entry) }))
+    await stateMachine.apply(commands, slice.at(-1)!.index)
+  }
+}
