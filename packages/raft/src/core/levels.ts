@@ -10,7 +10,7 @@
  */
 
 import { encodeLevel } from './announcements.ts'
-import { isJoint, MAX_MEMBERS, membersOf } from './members.ts'
+import { isJoint, MAX_MEMBERS } from './members.ts'
 import { hasCommittedInTerm } from './reads.ts'
 import { appendOwn } from './replication.ts'
 import type { CoreState, Leading } from './state.ts'
@@ -39,9 +39,8 @@ export function settleLevel(s: CoreState, leading: Leading): void {
   if (configIndex > s.log.commitIndex || isJoint(config) || !hasCommittedInTerm(s, leading)) return
   let level = s.supportedLevel
   if (!s.mutations.has('level-raised-unasked')) {
-    for (const id of membersOf(config)) {
-      if (id !== s.id) level = Math.min(level, s.peerLevels.get(id) ?? value)
-    }
+    // Whoever is sent the log, so that nobody who was just removed meets there what it does not know.
+    for (const id of leading.peers.keys()) level = Math.min(level, s.peerLevels.get(id) ?? value)
   }
   if (level > value) appendOwn(s, leading, EntryKind.level, encodeLevel(level))
 }

@@ -39,8 +39,8 @@ class Conduct {
   readonly answeredMs = new Map<NodeId, number>()
   /** What peers said of themselves in their answers to this leader. */
   readonly answeredHealth = new Map<NodeId, Health>()
-  /** The last node that somebody wanted to lead by name. */
-  wanted: NodeId | undefined
+  /** Whom somebody wanted to lead by name, of this very node. */
+  readonly wanted = new Set<NodeId>()
   /** Since when the node has thought of itself as it does now. */
   healthSinceMs = Number.NEGATIVE_INFINITY
   /** Silence of peers counts from here. */
@@ -100,7 +100,7 @@ export class ElectionConduct {
 
   /** Somebody wants this very node to lead, well or not. */
   wants(view: NodeView, to: NodeId): void {
-    this.#of(view).wanted = to
+    this.#of(view).wanted.add(to)
   }
 
   /** The node is about to be told that time has passed. */
@@ -190,7 +190,7 @@ export class ElectionConduct {
         conduct.restarts(nowMs)
         return
       case 'timeout-now':
-        if (conduct.answeredHealth.get(to) === 'unfit' && conduct.wanted !== to) {
+        if (conduct.answeredHealth.get(to) === 'unfit' && !conduct.wanted.has(to)) {
           throw this.#broken(view, `hands over to ${to}, which says that it is unfit (T23)`)
         }
         return
