@@ -4,7 +4,6 @@
  */
 
 import { createRpc, type RpcEndpoint } from '@quorate/wire'
-import { decode, encode } from 'cborg'
 import type { ClusterHost } from '../cluster-host/host.ts'
 import type { AbortOptions } from '../ports.ts'
 import {
@@ -15,14 +14,9 @@ import {
   type StreamMethod,
   type UnaryMethod
 } from './methods.ts'
+import { readPayload, writePayload } from './payloads.ts'
 
 export const RPC_PROTOCOL = '/quorate/rpc/1'
-
-/** A peer sent a request or an answer that is not of the method's form. */
-export class MalformedRpcError extends Error {
-  static override readonly name = 'MalformedRpcError'
-  override readonly name = 'MalformedRpcError'
-}
 
 /** Rows of a streamed answer are gathered into frames of about so many bytes. */
 const FRAME_BYTES = 64 * 1024
@@ -46,31 +40,6 @@ export interface PeerRpcInit {
   /** Whether the caller is a member of the configuration in force. */
   readonly isMember: (peer: string) => boolean
 }
-
-/** Decodes and checks; undefined members of CBOR maps are left out so that optional means absent. */
-function read<M extends RpcMethod, Part extends 'request' | 'response'>(
-  method: M,
-  part: Part,
-  bytes: Uint8Array,
-  from: string
-): Part extends 'request' ? RpcRequest<M> : RpcResponse<M> {
-  let value: unknown
-  try {
-    value = decode(bytes)
-  } catch (error) {
-    throw new MalformedRpcError(`Peer ${from} sent a ${part} of ${method} that is not CBOR: ${String(error)}`, {
-      cause: error
-    })
-  }
-  const checked = rpcMethods[method][part].safeParse(value)
-  if (!checked.success) {
-    throw new MalformedRpcError(`Peer ${from} sent a malformed ${part} of ${method}: ${checked.error.message}`)
-  }
-  return checked.data as Part extends 'request' ? RpcRequest<M> : RpcResponse<M>
-}
-
-/** `undefined` has no place in CBOR maps that other implementations read: absent means absent. */
-const write = (value: unknown): Uint8Array => encode(value, { ignoreUndefinedProperties: true })
 
 export class PeerRpc {
   private readonly endpoint: RpcEndpoint
@@ -98,7 +67,7 @@ export class PeerRpc {
     handler: (request: RpcRequest<M>, context: CallContext) => Promise<RpcResponse<M>>
   ): void {
     this.endpoint.handle(method, async (bytes, { peer, signal }) =>
-      write(await handler(read(method, 'request', bytes, peer), { peer, signal }))
+      writePayload(await handler(readPayload(method, 'request', bytes, peer), { peer, signal }))
     )
   }
 
@@ -108,12 +77,12 @@ export class PeerRpc {
     handler: (request: RpcRequest<M>, context: CallContext) => AsyncIterable<RpcResponse<M>[number]>
   ): void {
     this.endpoint.handle(method, async (bytes, { peer, signal }) => {
-      const rows = handler(read(method, 'request', bytes, peer), { peer, signal })
+      const rows = handler(readPayload(method, 'request', bytes, peer), { peer, signal })
       return (async function* () {
         let frame: Uint8Array[] = []
         let bytes = 0
         for await (const row of rows) {
-          const encoded = write(row)
+          const encoded = writePayload(row)
           frame.push(encoded)
           bytes += encoded.length
           if (bytes < FRAME_BYTES) continue
@@ -137,7 +106,7 @@ export class PeerRpc {
     request: RpcRequest<M>,
     options: CallOptions = {}
   ): Promise<RpcResponse<M>> {
-    return read(method, 'response', await this.endpoint.call(peer, method, write(request), options), peer)
+    return readPayload(method, 'response', await this.endpoint.call(peer, method, writePayload(request), options), peer)
   }
 
   /** Calls a peer and yields the rows of its answer as they come. Errors as of `call`. */
@@ -147,8 +116,8 @@ export class PeerRpc {
     request: RpcRequest<M>,
     options: CallOptions = {}
   ): AsyncIterable<RpcResponse<M>[number]> {
-    for await (const frame of this.endpoint.stream(peer, method, write(request), options)) {
-      yield* read(method, 'response', frame, peer)
+    for await (const frame of this.endpoint.stream(peer, method, writePayload(request), options)) {
+      yield* readPayload(method, 'response', frame, peer)
     }
   }
 }
