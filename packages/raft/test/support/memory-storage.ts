@@ -142,6 +142,11 @@ export class MemorySnapshots implements SnapshotStore {
     }
   }
 
+  async discard({ id }: SnapshotManifest): Promise<void> {
+    const at = this.#disk.snapshots.findIndex(({ manifest }) => manifest.id === id)
+    if (at >= 0) this.#disk.snapshots.splice(at, 1)
+  }
+
   async open(id: string): Promise<SnapshotManifest | undefined> {
     return this.#disk.snapshots.find(({ manifest }) => manifest.id === id)?.manifest
   }

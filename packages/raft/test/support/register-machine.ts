@@ -3,6 +3,7 @@
  * survives a crash is what was flushed or restored, as with a database that is written without sync.
  */
 
+import { crc32 } from 'node:zlib'
 import type { Command, StateMachine, StateSnapshot } from '../../src/ports.ts'
 
 export interface Applied {
@@ -13,7 +14,13 @@ export interface Applied {
 interface State {
   readonly index: number
   readonly applied: readonly Applied[]
+  readonly digest: number
 }
+
+const EMPTY: State = { index: 0, applied: [], digest: 0 }
+
+const chain = (digest: number, applied: readonly Applied[]): number =>
+  applied.reduce((sum, { index, text }) => crc32(`${index} ${text}`, sum), digest)
 
 const CHUNK_BYTES = 1000
 
@@ -23,7 +30,9 @@ export class RegisterMachine implements StateMachine<string> {
   restores = 0
   /** When set, `apply` waits for it. */
   gate: Promise<void> | undefined
-  #state: State = { index: 0, applied: [] }
+  /** Memory breaks: what is applied at this index is not what the command says. */
+  breaksAt: number | undefined
+  #state: State = EMPTY
   #durable: State = this.#state
 
   get applied(): readonly Applied[] {
@@ -48,10 +57,22 @@ export class RegisterMachine implements StateMachine<string> {
 
   async apply(commands: readonly Command[], throughIndex: number): Promise<readonly string[]> {
     await this.gate
-    const applied = commands.map(({ index, payload }) => ({ index, text: Buffer.from(payload).toString() }))
+    const applied = commands.map(({ index, payload }) => ({
+      index,
+      text: index === this.breaksAt ? 'broken' : Buffer.from(payload).toString()
+    }))
     this.calls.push(...applied)
-    this.#state = { index: throughIndex, applied: [...this.#state.applied, ...applied] }
+    const { applied: before, digest } = this.#state
+    this.#state = { index: throughIndex, applied: [...before, ...applied], digest: chain(digest, applied) }
     return applied.map(({ text }) => `did ${text}`)
+  }
+
+  digest(): number {
+    return this.#state.digest
+  }
+
+  async discard(): Promise<void> {
+    this.#durable = EMPTY
   }
 
   async flush(): Promise<number> {
@@ -74,7 +95,8 @@ export class RegisterMachine implements StateMachine<string> {
   async restore(index: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const parts: Uint8Array[] = []
     for await (const chunk of chunks) parts.push(chunk)
-    this.#state = { index, applied: JSON.parse(Buffer.concat(parts).toString()) as Applied[] }
+    const applied = JSON.parse(Buffer.concat(parts).toString()) as Applied[]
+    this.#state = { index, applied, digest: chain(0, applied) }
     this.#durable = this.#state
     this.restores++
   }
