@@ -168,8 +168,9 @@ export class Proposals<Result> {
     for (const entry of entries) {
       const value = entry.kind === EntryKind.command ? results[result++] : undefined
       let call = this.#waiting[this.#head]
-      // Terms never fall along the log, so a call of a lower term has no place at this index or after it.
-      while (call !== undefined && call.term < entry.term) {
+      // Terms never fall along the log, so a call of a lower term has no place at this index or after it. One of a higher term had its
+      // place here: the next leader replaced it by what an earlier one had left on a majority.
+      while (call !== undefined && (call.term < entry.term || (call.term > entry.term && call.first <= entry.index))) {
         this.#head++
         this.#lose(call, entry.term, call.results.length)
         call = this.#waiting[this.#head]

@@ -42,6 +42,16 @@ describe('Proposals', () => {
     assert.deepEqual(await after, [{ index: 13, term: 4, result: 'c' }])
   })
 
+  it('acknowledges no call whose place was taken by an entry of an earlier term', async () => {
+    const proposals = start()
+    const replaced = proposals.add(commands(1), undefined)
+    proposals.take(1, 5)
+    proposals.onProposed(1, 44, 7)
+    // A leader of term 9 did not have it, and brought what one of term 6 had left at that index.
+    proposals.onApplied(entries(43, 44, 6), ['a', 'b'], 9)
+    await assert.rejects(replaced, { name: 'ProposalLostError', index: 44 })
+  })
+
   it('refuses a call that would be written as one piece of more than 64 MiB', async () => {
     const proposals = new Proposals<string>(1 << 20, () => {})
     const piece = new Uint8Array(1 << 20)
