@@ -5,7 +5,7 @@
  */
 
 import type { Index } from '../../core/types.ts'
-import type { LoadedLog, LogStorage, PersistBatch, SnapshotManifest, SnapshotStore } from '../../ports.ts'
+import type { LoadedLog, LogContent, LogStorage, PersistBatch, SnapshotManifest, SnapshotStore } from '../../ports.ts'
 import type { FileSystem, WritableFile } from '../../storage/file-system.ts'
 
 export const DRIVER_BUGS = [
@@ -242,6 +242,10 @@ class BuggyLog implements LogStorage {
     this.#init.ghost.entries = []
   }
 
+  async replace(content: LogContent): Promise<void> {
+    await this.#log.replace?.(content)
+  }
+
   async close(): Promise<void> {
     await this.#behind.catch(() => {})
     await this.#log.close()
@@ -277,6 +281,7 @@ export function withSnapshotBugs(
     receive: (manifest) => noting(store.receive(manifest)),
     open: (id) => store.open(id),
     readChunk: (manifest, chunk) => store.readChunk(manifest, chunk),
+    discard: async (manifest) => store.discard?.(manifest),
     prune: async () => {
       const newest = await store.latest()
       if (bugs.has('newest-snapshot-pruned') && newest !== undefined) await remove(newest.id)

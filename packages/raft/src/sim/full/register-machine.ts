@@ -69,6 +69,16 @@ export class RegisterMachine implements StateMachine<number> {
     return this.state.index
   }
 
+  digest(): number {
+    return this.state.digest
+  }
+
+  async discard(): Promise<void> {
+    const { fileSystem } = this.#init
+    for (const name of [FILE, INDEX_FILE]) await fileSystem.remove(`${FOLDER}/${name}`)
+    await fileSystem.syncFolder(FOLDER)
+  }
+
   async apply(commands: readonly Command[], throughIndex: Index): Promise<readonly number[]> {
     const results = commands.map(({ payload }) => serialOf(payload))
     if (this.#init.answersEarly) {

@@ -8,7 +8,15 @@ import { FRAME_HEADER_BYTES, FrameParser } from '@quorate/wire'
 import type { Message } from '../../core/messages.ts'
 import type { LogBase, NodeId } from '../../core/types.ts'
 import { SnapshotTransferError } from '../../errors.ts'
-import type { MessageLimits, SnapshotManifest, Transport, TransportHandler } from '../../ports.ts'
+import type {
+  EntriesAnswer,
+  EntriesRequest,
+  LogReport,
+  MessageLimits,
+  SnapshotManifest,
+  Transport,
+  TransportHandler
+} from '../../ports.ts'
 import { checksum } from '../../storage/checksum.ts'
 import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from '../../transport/codec.ts'
 import {
@@ -17,10 +25,23 @@ import {
   encodeChunkRequest,
   encodeManifest
 } from '../../transport/manifest-codec.ts'
+import {
+  decodeEntriesAnswer,
+  decodeOffer,
+  decodeReport,
+  ENTRIES_METHOD,
+  encodeEntriesRequest,
+  handleRepairCalls,
+  OFFER_METHOD,
+  REPORT_METHOD
+} from '../../transport/repair-codec.ts'
 import type { Network } from '../network.ts'
 import type { Prng } from '../prng.ts'
 import type { NodeProfile } from '../swarm.ts'
 import type { SimulatedProcess } from './process.ts'
+
+const MANIFEST_METHOD = 'snapshot.manifest'
+const CHUNK_METHOD = 'snapshot.chunk'
 
 /** A call of the bulk protocol is given up after this time. */
 const CALL_TIMEOUT_US = 2_000_000
@@ -34,11 +55,14 @@ export interface Packet {
   readonly message: Message
 }
 
+type BulkCall = (request: Uint8Array, context: { readonly peer: string }) => Promise<Uint8Array>
+
 /** A process that can be reached. */
 export interface Station {
   readonly slot: number
   readonly process: SimulatedProcess
   readonly handler: TransportHandler
+  readonly calls: ReadonlyMap<string, BulkCall>
 }
 
 /** Who is reachable under which name at present, and over what. */
@@ -79,7 +103,7 @@ export class SimulatedTransport implements Transport {
     if (largest > maxMessageBytes && !limitUnchecked) {
       throw new RangeError(`Messages have up to ${largest} bytes, and ${maxMessageBytes} are carried`)
     }
-    board.stations.set(id, { slot, process, handler })
+    board.stations.set(id, { slot, process, handler, calls: this.#serve(handler) })
   }
 
   setPeers(): void {}
@@ -101,32 +125,48 @@ export class SimulatedTransport implements Transport {
   }
 
   async fetchManifest(from: NodeId, base: LogBase, signal: AbortSignal): Promise<SnapshotManifest> {
-    const answer = await this.#call(from, signal, encodeBase(base), async (station, request) => {
-      const wanted = decodeBase(request)
-      if (wanted === undefined) throw new SnapshotTransferError('the request is malformed')
-      return encodeManifest(await station.handler.onFetchManifest(this.#init.id, wanted))
-    })
-    const manifest = decodeManifest(answer)
+    const manifest = decodeManifest(await this.#call(from, MANIFEST_METHOD, encodeBase(base), signal))
     if (manifest === undefined) throw new SnapshotTransferError(`The manifest that ${from} sent is malformed`)
     return manifest
   }
 
   fetchChunk(from: NodeId, snapshotId: string, chunk: number, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#call(from, signal, encodeChunkRequest({ snapshotId, chunk }), async (station, request) => {
-      const wanted = decodeChunkRequest(request)
-      if (wanted === undefined) throw new SnapshotTransferError('the request is malformed')
-      return station.handler.onFetchChunk(this.#init.id, wanted.snapshotId, wanted.chunk)
+    return this.#call(from, CHUNK_METHOD, encodeChunkRequest({ snapshotId, chunk }), signal)
+  }
+
+  async fetchLogReport(from: NodeId, signal: AbortSignal): Promise<LogReport> {
+    return decodeReport(await this.#call(from, REPORT_METHOD, new Uint8Array(0), signal))
+  }
+
+  async fetchEntries(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer> {
+    return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
+  }
+
+  async fetchOffer(from: NodeId, signal: AbortSignal): Promise<LogBase> {
+    return decodeOffer(await this.#call(from, OFFER_METHOD, new Uint8Array(0), signal))
+  }
+
+  /** What this process answers, registered as with the real protocol. */
+  #serve(handler: TransportHandler): ReadonlyMap<string, BulkCall> {
+    const calls = new Map<string, BulkCall>()
+    calls.set(MANIFEST_METHOD, async (request, { peer }) => {
+      const base = decodeBase(request)
+      if (base === undefined) throw new SnapshotTransferError('The request for a manifest is malformed')
+      return encodeManifest(await handler.onFetchManifest(peer, base))
     })
+    calls.set(CHUNK_METHOD, async (request, { peer }) => {
+      const wanted = decodeChunkRequest(request)
+      if (wanted === undefined) throw new SnapshotTransferError('The request for a chunk is malformed')
+      return handler.onFetchChunk(peer, wanted.snapshotId, wanted.chunk)
+    })
+    const rpc = { handle: (method: string, call: BulkCall): void => void calls.set(method, call) }
+    handleRepairCalls(rpc as Parameters<typeof handleRepairCalls>[0], handler, (peer) => peer)
+    return calls
   }
 
   /** A call is answered, refused or lost; whichever comes first of its answer, its time and its end by the caller. */
-  #call(
-    to: NodeId,
-    signal: AbortSignal,
-    request: Uint8Array,
-    serve: (station: Station, request: Uint8Array) => Promise<Uint8Array>
-  ): Promise<Uint8Array> {
-    const { process, board } = this.#init
+  #call(to: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const { id, process, board } = this.#init
     return new Promise((resolve, reject) => {
       const aborted = (): void => end(() => reject(signal.reason))
       const cancelTimeout = process.after(CALL_TIMEOUT_US, () =>
@@ -145,7 +185,10 @@ export class SimulatedTransport implements Transport {
       this.#afterHop(to, false, process, () => {
         const station = board.stations.get(to)
         station?.process.happens(() => {
-          serve(station, request).then(
+          const serve = station.calls.get(method)
+          const answering =
+            serve?.(request, { peer: id }) ?? Promise.reject(new SnapshotTransferError(`${to} knows no ${method}`))
+          answering.then(
             (answer) =>
               this.#afterHop(to, true, station.process, () =>
                 process.happens(() => end(() => resolve(Uint8Array.from(answer))))
