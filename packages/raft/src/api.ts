@@ -12,6 +12,7 @@ import type {
   Role,
   Term
 } from './core/types.ts'
+import type { SpaceLeft } from './driver/health.ts'
 import type { RaftMetrics } from './driver/metrics.ts'
 import type { Clock, FlightRecordStore, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
 
@@ -100,6 +101,22 @@ export interface Raft<Result> {
   readBarrier(options?: AbortOptions): Promise<Index>
   /** Answers once the local state stands at or past `index`. */
   waitApplied(index: Index, options?: AbortOptions): Promise<void>
+  /**
+   * Reads the state as of `readBarrier`, but without asking anybody while this node leads and holds a lease (`leaseMs`): `read` looks at the
+   * local state, and what it gives is answered if the lease still holds then. Otherwise there is a barrier, and `read` is called after it, for a second
+   * time if it was called before; so it must change nothing.
+   *
+   * @example
+   * const value = await raft.leaseRead(() => state.get('x'))
+   *
+   * @throws {ReadUnavailableError} when no leader confirmed it before the signal aborted; what `read` throws
+   */
+  leaseRead<T>(read: () => T | Promise<T>, options?: AbortOptions): Promise<T>
+  /**
+   * Tells the node how much room there is for its log, from whoever watches the disk: with `low` it campaigns later than others, with `none` it hands
+   * over what it leads. What it measures by itself (writes, event loop) counts as well.
+   */
+  reportSpace(space: SpaceLeft): void
   /** Changes the membership through a joint configuration; answers once the final configuration is committed. Leader only. Errors as of `propose`. */
   changeMembers(change: MembershipChange, options?: AbortOptions): Promise<void>
   /** Hands leadership over; answers once another node leads. Leader only. */

@@ -27,6 +27,7 @@ import type {
   Effect,
   Entry,
   Envelope,
+  Health,
   Index,
   Input,
   LogBase,
@@ -44,6 +45,7 @@ import { Connection } from './connection.ts'
 import { putAway } from './diverged.ts'
 import { Emitter } from './emitter.ts'
 import { encodeFlightRecord } from './flight-record.ts'
+import { HealthMonitor, type SpaceLeft } from './health.ts'
 import { LogWriter } from './log-writer.ts'
 import { Meter, type RaftMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
@@ -120,6 +122,7 @@ class Driver<Result> implements Raft<Result> {
   readonly #requests = new Requests()
   readonly #outgoing: Outgoing
   readonly #meter: Meter
+  readonly #health: HealthMonitor
   readonly #recorder: FlightRecorder | undefined
   /** The record of a halt, on its way to where records are kept. */
   #dumping: Promise<void> | undefined
@@ -161,8 +164,14 @@ class Driver<Result> implements Raft<Result> {
     this.#meter = meter
     if (components.flightRecords !== undefined) this.#recorder = new FlightRecorder(this.#core, this.#clock.now())
     this.#outgoing = new Outgoing((to, message) => this.#send(to, message))
+    this.#health = new HealthMonitor({
+      clock: this.#clock,
+      electionTimeoutMs,
+      tickMs: heartbeatMs / 3,
+      onChanged: (health) => this.#onHealth(health)
+    })
     this.#writer = new LogWriter({
-      storage: meter.meterWrites(storage, this.#clock),
+      storage: meter.meterWrites(this.#health.watch(storage), this.#clock),
       onPersisted: (seq, release) => this.#onPersisted(seq, release),
       onFailed: (error) => this.#fail(`The log cannot be written: ${messageOf(error)}`)
     })
@@ -217,6 +226,22 @@ class Driver<Result> implements Raft<Result> {
 
   async waitApplied(index: Index, options: AbortOptions = {}): Promise<void> {
     await this.#reads.applied(index, options.signal)
+  }
+
+  async leaseRead<T>(read: () => T | Promise<T>, options: AbortOptions = {}): Promise<T> {
+    const index = this.#stopped === undefined ? this.#core.leaseIndex(this.#clock.now()) : undefined
+    if (index !== undefined) {
+      await this.#reads.applied(index, options.signal)
+      const answer = await read()
+      // The process may have stood still since: then another may lead by now (T49).
+      if (this.#stopped === undefined && this.#core.holdsLease(this.#clock.now())) return answer
+    }
+    await this.readBarrier(options)
+    return read()
+  }
+
+  reportSpace(space: SpaceLeft): void {
+    this.#health.setSpace(space)
   }
 
   changeMembers(change: MembershipChange, options: AbortOptions = {}): Promise<void> {
@@ -297,8 +322,18 @@ class Driver<Result> implements Raft<Result> {
     this.#wake()
   }
 
+  #onHealth(health: Health): void {
+    if (health === 'good') this.#components.logger?.info('This node is fit to lead again')
+    else
+      this.#components.logger?.warn(
+        `This node is ${health}: its disk or its event loop is slow, or there is no room left`
+      )
+    this.#input({ type: 'health', health })
+  }
+
   #tick(): void {
     this.#meter.onTick(this.#clock.now(), this.#options.heartbeatMs / 3)
+    this.#health.tick()
     this.#input({ type: 'tick' })
   }
 

@@ -8,6 +8,7 @@
  */
 
 import type { RaftComponents, RaftInit, StoredGroup } from '../api.ts'
+import { logFault, SUPPORTED_LEVEL } from '../core/announcements.ts'
 import { configFault, EMPTY_CONFIG, membersOf, sameConfig } from '../core/members.ts'
 import { defaultCoreOptions } from '../core/options.ts'
 import type { ClusterConfig, HardState, Index, LogBase } from '../core/types.ts'
@@ -42,11 +43,20 @@ export async function prepareStart(
   const healing = new Healing(components, init, connection)
   try {
     const { hardState, base, entries } = loaded.faults.length === 0 ? loaded : await healing.healLog(loaded)
+    requireKnownLevel(init, { hardState, base, entries })
     const log = await finishInstall(components, await bootstrap(components, init, { hardState, base, entries }))
-    return await catchUpState(components, init, log, healing)
+    const start = await catchUpState(components, init, log, healing)
+    requireKnownLevel(init, start)
+    return start
   } finally {
     await healing.end()
   }
+}
+
+/** A group that was upgraded writes what an older version cannot read (T59). */
+function requireKnownLevel(init: RaftInit, { base, entries }: Log): void {
+  const fault = logFault(base, entries, init.supportedLevel ?? SUPPORTED_LEVEL)
+  if (fault !== undefined) throw new RaftStartError('unknown-level', fault)
 }
 
 /** Writes the first configuration of a new group into an empty log. */

@@ -38,13 +38,15 @@ export class Group implements AsyncDisposable {
   }
 
   /** Starts a node, or starts it again from what its disk holds. */
-  async open(id: NodeId, voters?: readonly NodeId[]): Promise<Member> {
+  async open(id: NodeId, voters?: readonly NodeId[], own: Partial<CoreOptions> = {}): Promise<Member> {
+    const supportedLevel = this.network.levels.get(id)
     const known = this.members.get(id)
     const disk = known?.disk ?? new MemoryDisk()
     const machine = known?.machine.crash() ?? new RegisterMachine()
     const init: RaftInit = {
       id,
-      options: this.#options,
+      options: { ...this.#options, ...own },
+      ...(supportedLevel === undefined ? {} : { supportedLevel }),
       ...(voters === undefined ? {} : { bootstrap: { voters, outgoing: [], learners: [] } })
     }
     const raft = await openRaft(

@@ -17,6 +17,8 @@ import {
 export class MemoryNetwork {
   readonly #handlers = new Map<NodeId, TransportHandler>()
   readonly #cutOff = new Set<NodeId>()
+  /** What nodes say in their hello that they know; nothing if they are not named here. */
+  readonly levels = new Map<NodeId, number>()
   /** Sees every message that is sent. */
   onSend: ((from: NodeId, to: NodeId, message: Message) => void) | undefined
   /** Sees, and may break, every chunk that is fetched. */
@@ -35,8 +37,8 @@ export class MemoryNetwork {
         network.#handlers.set(id, handler)
         for (const [other, theirs] of network.#handlers) {
           if (other === id) continue
-          theirs.onPeerUp(id)
-          handler.onPeerUp(other)
+          theirs.onPeerUp(id, network.#aboutOf(id))
+          handler.onPeerUp(other, network.#aboutOf(other))
         }
       },
       setPeers() {},
@@ -76,6 +78,11 @@ export class MemoryNetwork {
         for (const handler of network.#handlers.values()) handler.onPeerDown(id)
       }
     }
+  }
+
+  #aboutOf(id: NodeId): { featureLevel: number } | undefined {
+    const featureLevel = this.levels.get(id)
+    return featureLevel === undefined ? undefined : { featureLevel }
   }
 
   cutOff(id: NodeId): void {
