@@ -218,7 +218,9 @@ class PeerTransport implements Libp2pTransport {
       onRefused: (peer, reason) => {
         this.#init.logger?.warn(`Peer ${peer} refuses this peer: ${reason}`)
         this.#init.onRefused?.(peer, reason)
-        if (!reason.startsWith(OLDER_COPY) || !this.#wanted.has(peer)) return
+        // A node whose log is gone altogether knows nobody, and believes whoever knows it.
+        const fromMember = this.#wanted.has(peer) || this.#wanted.size === 0
+        if (!reason.startsWith(OLDER_COPY) || !fromMember) return
         this.fallSilent()
         this.#init.onOlderCopy?.(peer, reason.slice(OLDER_COPY.length))
       }
@@ -271,8 +273,8 @@ class PeerTransport implements Libp2pTransport {
     return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
   }
 
-  async fetchOffer(from: NodeId, signal: AbortSignal): Promise<LogBase> {
-    return decodeOffer(await this.#call(from, OFFER_METHOD, new Uint8Array(0), signal))
+  async fetchOffer(from: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase> {
+    return decodeOffer(await this.#call(from, OFFER_METHOD, encodeOfferRequest(atLeast), signal))
   }
 
   async stop(): Promise<void> {

@@ -5,7 +5,7 @@
 
 import type { RpcEndpoint } from '@quorate/wire'
 import { parseRecord } from '../core/record.ts'
-import type { Entry, LogBase, NodeId } from '../core/types.ts'
+import type { Entry, Index, LogBase, NodeId } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
 import type { EntriesAnswer, EntriesRequest, LogReport, TransportHandler } from '../ports.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
@@ -86,6 +86,16 @@ export function decodeEntriesAnswer(bytes: Uint8Array): EntriesAnswer {
   return { previousChain, entries }
 }
 
+export const encodeOfferRequest = (atLeast: Index): Uint8Array => new ByteWriter(6).u48(atLeast).done()
+
+/** @throws {SnapshotTransferError} when the bytes are not a request */
+export function decodeOfferRequest(bytes: Uint8Array): Index {
+  const reader = new ByteReader(bytes)
+  const atLeast = reader.u48()
+  if (!reader.complete) throw new SnapshotTransferError('The request for a snapshot is malformed')
+  return atLeast
+}
+
 /** @throws {SnapshotTransferError} when the bytes are not exactly one base */
 export function decodeOffer(bytes: Uint8Array): LogBase {
   const base = decodeBase(bytes)
@@ -107,5 +117,7 @@ export function handleRepairCalls(
   rpc.handle(ENTRIES_METHOD, async (request, { peer }) =>
     encodeEntriesAnswer(await onFetchEntries.call(handler, nameOf(peer), decodeEntriesRequest(request)))
   )
-  rpc.handle(OFFER_METHOD, async (_request, { peer }) => encodeBase(await onFetchOffer.call(handler, nameOf(peer))))
+  rpc.handle(OFFER_METHOD, async (request, { peer }) =>
+    encodeBase(await onFetchOffer.call(handler, nameOf(peer), decodeOfferRequest(request)))
+  )
 }

@@ -45,19 +45,29 @@ export interface NodeInit<Result> extends Omit<RaftInit, 'id'> {
   readonly folder: string
   readonly stateMachine: StateMachine<Result>
   readonly clusterId?: string
+  /** @default the peer ID */
+  readonly nodeId?: string
   readonly transport?: Partial<Libp2pTransportInit>
 }
 
 /** Starts a node on a host. Its log and snapshots lie in `folder`. */
 export function startNode<Result>(init: NodeInit<Result>): Promise<Raft<Result>> {
   const { libp2p, folder, stateMachine, clusterId = 'test', transport, ...rest } = init
+  const { nodeId = libp2p.peerId.toString() } = init
   return openRaft(
     {
       storage: openSegmentLog({ folder }),
       snapshots: openSnapshotStore({ folder }),
-      transport: createLibp2pTransport({ libp2p, clusterId, incarnation: folder, maxRedialMs: 100, ...transport }),
+      transport: createLibp2pTransport({
+        libp2p,
+        nodeId,
+        clusterId,
+        incarnation: folder,
+        maxRedialMs: 100,
+        ...transport
+      }),
       stateMachine
     },
-    { ...rest, id: libp2p.peerId.toString() }
+    { ...rest, id: nodeId }
   )
 }
