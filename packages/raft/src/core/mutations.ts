@@ -114,6 +114,10 @@ export const MUTATIONS = [
   'applied-twice',
   /** T45: a node writes the names of a configuration in an order of its own. */
   'names-in-own-order',
+  /** T44: a command that comes again in its session is applied again. */
+  'session-ignored',
+  /** T44: a snapshot leaves the sessions behind. */
+  'session-not-in-snapshot',
   /** T45: a node that was told that its state is wrong goes on with it. */
   'diverged-state-serves',
   /** T46: a new leader answers reads from the commit index that it brought along. */

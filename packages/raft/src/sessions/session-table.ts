@@ -65,6 +65,9 @@ export interface SessionRow {
   readonly value: Uint8Array | undefined
 }
 
+/** A record that is there. */
+export type StoredSessionRow = SessionRow & { readonly value: Uint8Array }
+
 interface Session {
   readonly id: Index
   lastUsedIndex: Index
@@ -111,28 +114,42 @@ export class SessionTable {
    * @throws {RangeError} when they are not the records of a table with these limits
    */
   static async fromRows(
-    rows: AsyncIterable<{ readonly key: string; readonly value: Uint8Array }>,
+    rows: AsyncIterable<StoredSessionRow> | Iterable<StoredSessionRow>,
     limits: SessionLimits = defaultSessionLimits
   ): Promise<SessionTable> {
     const table = new SessionTable(limits)
-    const sessions: Session[] = []
-    for await (const { key, value } of rows) {
-      const last = sessions.at(-1)
-      const { session: id, page } = parseKey(key)
-      if (page === undefined) {
-        if (last !== undefined && last.id >= id) throw new RangeError(`session ${id} comes after session ${last.id}`)
-        if (sessions.length === limits.maxSessions)
-          throw new RangeError(`there are more than ${sessions.length} sessions`)
-        sessions.push({ id, ...decodeHead(value), results: new Map(), resultBytes: 0 })
-      } else {
-        if (last?.id !== id) throw new RangeError(`there are results of session ${id}, and no such session`)
-        table.#loadPage(last, page, value)
-      }
-    }
-    for (const session of sessions.sort((a, b) => a.lastUsedIndex - b.lastUsedIndex)) {
-      table.#sessions.set(session.id, session)
-    }
+    for await (const row of rows) table.#load(row)
+    table.#sortByUse()
     return table
+  }
+
+  /** The same for records that are at hand. @throws {RangeError} */
+  static of(rows: Iterable<StoredSessionRow>, limits: SessionLimits = defaultSessionLimits): SessionTable {
+    const table = new SessionTable(limits)
+    for (const row of rows) table.#load(row)
+    table.#sortByUse()
+    return table
+  }
+
+  #load({ key, value }: StoredSessionRow): void {
+    const { session: id, page } = parseKey(key)
+    const known = this.#sessions.get(id)
+    if (page !== undefined) {
+      if (known === undefined) throw new RangeError(`there are results of session ${id}, and no such session`)
+      this.#loadPage(known, page, value)
+      return
+    }
+    if (known !== undefined) throw new RangeError(`session ${id} is there twice`)
+    if (this.#sessions.size === this.#limits.maxSessions) {
+      throw new RangeError(`there are more than ${this.#sessions.size} sessions`)
+    }
+    this.#sessions.set(id, { id, ...decodeHead(value), results: new Map(), resultBytes: 0 })
+  }
+
+  #sortByUse(): void {
+    const sorted = [...this.#sessions.values()].sort((a, b) => a.lastUsedIndex - b.lastUsedIndex)
+    this.#sessions.clear()
+    for (const session of sorted) this.#sessions.set(session.id, session)
   }
 
   #loadPage(session: Session, page: number, value: Uint8Array): void {
@@ -261,7 +278,7 @@ export class SessionTable {
   }
 
   /** All records, in the order of their keys. */
-  *rows(): Generator<{ readonly key: string; readonly value: Uint8Array }> {
+  *rows(): Generator<StoredSessionRow> {
     for (const session of [...this.#sessions.values()].sort((a, b) => a.id - b.id)) {
       yield { key: pageKey(session.id, undefined), value: encodeHead(session) }
       const pages = new Set([...session.results.keys()].map(pageOf))

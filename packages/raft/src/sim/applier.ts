@@ -7,11 +7,13 @@
 
 import { payloadOf } from '../core/record.ts'
 import { type Entry, EntryKind, type Index, type Term } from '../core/types.ts'
+import { SessionTable } from '../sessions/session-table.ts'
 import type { StateImage } from './disk.ts'
 import { TraceCode } from './history.ts'
 import { REGISTERS } from './judges/linearizable.ts'
 import type { NodeSurroundings, Settle, SimNode } from './node.ts'
 import { mix32, type Prng } from './prng.ts'
+import { sessionPart } from './sessions.ts'
 import { EventKind } from './world.ts'
 
 interface PendingProposal {
@@ -44,6 +46,10 @@ export class SimApplier {
   #applying = 0
   #flushing = false
   #flushedIndex: Index = 0
+  /** Of the state, in the seeds whose clients have sessions. */
+  #sessions: SessionTable | undefined
+  /** Of the batch under way: indexes of commands that were refused by their session. */
+  readonly #refused = new Set<Index>()
   #proposals: PendingProposal[] = []
   #reads: PendingRead[] = []
 
@@ -58,6 +64,12 @@ export class SimApplier {
   started(): void {
     this.state = this.#node.disk.image.state
     this.#flushedIndex = this.state.index
+    this.#loadSessions()
+  }
+
+  #loadSessions(): void {
+    const { sessions } = this.#around.profile.workload
+    this.#sessions = sessions && SessionTable.of(this.state.sessions ?? [], sessions.limits)
   }
 
   /** The node died; answers those who wait in vain. */
@@ -95,14 +107,17 @@ export class SimApplier {
         index = entry.index
         digest = mix32(digest ^ entry.index)
         if (entry.kind !== EntryKind.command) continue
-        const serial = readU32(payloadOf(entry))
+        const payload = payloadOf(entry)
+        const serial = readU32(payload)
         digest = mix32(digest ^ serial)
-        registers[registerOf(serial)] = serial
+        if (this.#applies(index, payload)) registers[registerOf(serial)] = serial
+        else digest = mix32(digest)
       }
-      this.state = { index, digest, registers }
+      this.state = { index, digest, registers, sessions: this.#sessions && [...this.#sessions.rows()] }
       history.note(world.nowUs, TraceCode.applied, this.#node.slot, index, digest, undefined)
       panel.stateStands(this.#node.view, this.state)
       this.#settleProposals(batch)
+      this.#refused.clear()
       this.#serveReads()
       this.#node.step({ type: 'applied', index })
       this.#maybeFlush()
@@ -110,11 +125,32 @@ export class SimApplier {
     this.beginApply()
   }
 
+  /** Whether the command writes to a register: it may open a session, be there already, or come too late (T44). */
+  #applies(index: Index, payload: Uint8Array): boolean {
+    const table = this.#sessions
+    if (table === undefined) return true
+    const { mutations, panel } = this.#around
+    const part = sessionPart(payload)
+    if (part === undefined) return true
+    if (part === 'opens') {
+      table.open(index)
+      return false
+    }
+    const admission = table.admit(index, part)
+    if (admission.type === 'refused') this.#refused.add(index)
+    if (admission.type === 'new') table.record(part, payload.subarray(0, 4))
+    const again = admission.type === 'repeated' && mutations.has('session-ignored')
+    if (admission.type !== 'new' && !again) return false
+    panel.effects.tookEffect(this.#node.slot, part, index)
+    return true
+  }
+
   /** The state was replaced by a snapshot's, which is durable. */
   restored(state: StateImage): void {
     this.#queue.length = 0
     this.state = state
     this.#flushedIndex = state.index
+    this.#loadSessions()
     this.#around.panel.stateStands(this.#node.view, state)
     this.#settleProposals(undefined)
     this.#serveReads()
@@ -147,7 +183,7 @@ export class SimApplier {
       else {
         history.note(world.nowUs, TraceCode.acknowledged, slot, last, term, undefined)
         panel.promises.acknowledged(slot, last, entry.chain)
-        settle({ type: 'acknowledged', index: last, term })
+        settle(this.#refused.has(last) ? { type: 'expired' } : { type: 'acknowledged', index: last, term })
       }
     }
   }

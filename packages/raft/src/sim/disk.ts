@@ -8,6 +8,7 @@
  */
 
 import type { Effect, Entry, HardState, Index, LogBase } from '../core/types.ts'
+import type { StoredSessionRow } from '../sessions/session-table.ts'
 import { REGISTERS } from './judges/linearizable.ts'
 import { LogImage } from './log-image.ts'
 import type { Prng } from './prng.ts'
@@ -20,6 +21,8 @@ export interface StateImage {
   readonly digest: number
   /** The serial number of the latest command for each register. */
   readonly registers: readonly number[]
+  /** What is kept of the clients' sessions, if there are any. */
+  readonly sessions?: readonly StoredSessionRow[] | undefined
 }
 
 /** A snapshot: the state at `base.index`, and what a log needs in order to continue from there. */
@@ -27,6 +30,7 @@ export interface SnapshotImage {
   readonly base: LogBase
   readonly digest: number
   readonly registers: readonly number[]
+  readonly sessions?: readonly StoredSessionRow[] | undefined
 }
 
 export interface DiskImage {
@@ -44,8 +48,8 @@ export type DiskWrite =
   | { readonly type: 'install'; readonly snapshot: SnapshotImage }
 
 /** The state that a snapshot holds. */
-export function stateOf({ base, digest, registers }: SnapshotImage): StateImage {
-  return { index: base.index, digest, registers }
+export function stateOf({ base, digest, registers, sessions }: SnapshotImage): StateImage {
+  return { index: base.index, digest, registers, sessions }
 }
 
 /** Most persist effects in one write. */

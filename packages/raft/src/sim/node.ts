@@ -63,6 +63,8 @@ export type Outcome =
   | { readonly type: 'refused'; readonly reason: RefusalReason; readonly leader: NodeId | undefined }
   | { readonly type: 'read'; readonly index: Index; readonly registers: readonly number[] }
   | { readonly type: 'transferred' }
+  /** The command's session is not known any more, or needs it no more: this copy changed nothing. */
+  | { readonly type: 'expired' }
   | { readonly type: 'unknown' }
 
 export type Settle = (outcome: Outcome) => void
@@ -585,7 +587,9 @@ export class SimNode implements SimActor {
     if (newest === undefined || newest.base.index < this.view.log.base.index) {
       const base = this.core.baseAt(this.applier.state.index)
       if (base === undefined) return
-      snapshot = { base, digest: this.applier.state.digest, registers: this.applier.state.registers }
+      const { digest, registers, sessions } = this.applier.state
+      const lost = this.#around.mutations.has('session-not-in-snapshot')
+      snapshot = { base, digest, registers, sessions: lost ? undefined : sessions }
       delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
     }
     if (snapshot === undefined) return

@@ -181,7 +181,8 @@ class Simulation {
       this.#panel.registers,
       this.#profile.workload,
       prng.fork('workload'),
-      this.#profile.standing
+      this.#profile.standing,
+      this.#profile.workload.sessions
     )
     this.#liveness = new LivenessPhase({ ...components, around, nemesis: this.#nemesis, workload: this.#workload })
   }
@@ -277,7 +278,7 @@ class Simulation {
         this.#nemesis.strike(slot, a === 1)
         break
       case EventKind.workload:
-        this.#workload.act(a)
+        this.#workload.act(a, payload)
         break
       case EventKind.inspect:
         this.#liveness.inspect()

@@ -8,6 +8,7 @@
 
 import type { CoreOptions } from '../core/types.ts'
 import type { Prng } from './prng.ts'
+import { drawSessions, type SessionProfile } from './sessions.ts'
 import { drawStanding, type StandingProfile } from './standing.ts'
 
 export interface NetworkProfile {
@@ -70,6 +71,8 @@ export interface WorkloadProfile {
   /** Payloads in one proposal, at most. */
   readonly maxBatch: number
   readonly maxPayloadBytes: number
+  /** Clients that write in sessions. */
+  readonly sessions?: SessionProfile | undefined
 }
 
 export interface SwarmProfile {
@@ -134,7 +137,8 @@ export const FAULT_FAMILIES = [
   'health',
   'priorities',
   'leases',
-  'upgrades'
+  'upgrades',
+  'sessions'
 ] as const
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
@@ -194,7 +198,8 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
     health: seldom(),
     priorities: seldom(),
     leases: seldom(),
-    upgrades: seldom()
+    upgrades: seldom(),
+    sessions: prng.fork('sessions').below(2) === 0
   }
   for (const family of without) drawn[family] = false
   return drawn
@@ -277,6 +282,7 @@ function drawWorkload(prng: Prng, on: Switches): WorkloadProfile {
     meanProposalUs: prng.logUniform(15 * MS, 300 * MS),
     meanReadUs: on.reads ? prng.logUniform(30 * MS, 400 * MS) : 0,
     maxBatch: prng.below(2) === 0 ? 1 : prng.between(2, 6),
-    maxPayloadBytes: prng.below(2) === 0 ? 8 : 64
+    maxPayloadBytes: prng.below(2) === 0 ? 8 : 64,
+    sessions: on.sessions ? drawSessions(prng.fork('sessions')) : undefined
   }
 }

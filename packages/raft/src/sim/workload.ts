@@ -1,6 +1,6 @@
 /**
  * The clients: writes with payloads that exist once, and linearizable reads, sent to whoever is believed to lead and now and then to anybody. They
- * retry nothing, so that every outcome can be judged by itself. A write goes to one of a few registers, a read asks for one. Called by `simulate.ts`; judged by `ClientPromises` and `Linearizability`.
+ * retry nothing, so that every outcome can be judged by itself, except for those that write in sessions (`sessions.ts`). A write goes to one of a few registers, a read asks for one. Called by `simulate.ts`; judged by `ClientPromises` and `Linearizability`.
  */
 
 import type { SimActor } from './actor.ts'
@@ -9,6 +9,7 @@ import { type History, TraceCode } from './history.ts'
 import { type Linearizability, type Operation, REGISTERS } from './judges/linearizable.ts'
 import type { Outcome, Settle } from './node.ts'
 import type { Prng } from './prng.ts'
+import { type SessionProfile, type SessionWrite, SessionWriters } from './sessions.ts'
 import type { StandingProfile } from './standing.ts'
 import type { WorkloadProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
@@ -25,7 +26,7 @@ export interface WorkloadStats {
   leaseReads: number
 }
 
-const Job = { propose: 0, read: 1, leaseRead: 2 } as const
+const Job = { propose: 0, read: 1, leaseRead: 2, session: 3, again: 4 } as const
 
 export class Workload {
   readonly stats: WorkloadStats = {
@@ -52,6 +53,8 @@ export class Workload {
   /** Which register a read asks for. */
   readonly #asked: Prng
   readonly #leaseReads: Prng
+  readonly #sessions: Prng
+  readonly #writers: SessionWriters | undefined
 
   constructor(
     world: World,
@@ -60,7 +63,8 @@ export class Workload {
     registers: Linearizability,
     profile: WorkloadProfile,
     prng: Prng,
-    standing?: StandingProfile
+    standing?: StandingProfile,
+    sessions?: SessionProfile
   ) {
     this.#world = world
     this.#history = history
@@ -72,12 +76,29 @@ export class Workload {
     this.#registers = registers
     this.#asked = prng.fork('registers')
     this.#leaseReads = prng.fork('lease reads')
+    this.#sessions = prng.fork('sessions')
+    this.#writers = sessions && this.#writersIn(sessions)
   }
 
   start(): void {
     this.#scheduleNext(Job.propose, this.#profile.meanProposalUs, this.#writes)
     this.#scheduleNext(Job.read, this.#profile.meanReadUs, this.#reads)
     this.#scheduleNext(Job.leaseRead, this.#standing?.meanLeaseReadUs ?? 0, this.#leaseReads)
+    if (this.#writers !== undefined) this.#scheduleNext(Job.session, this.#profile.meanProposalUs, this.#sessions)
+  }
+
+  #writersIn(profile: SessionProfile): SessionWriters {
+    return new SessionWriters({
+      profile,
+      prng: this.#sessions,
+      registers: this.#registers,
+      whom: (prng) => this.#whom(prng),
+      later: (delayUs, write) => {
+        this.#world.schedule(delayUs, EventKind.workload, -1, Job.again, 0, write)
+      },
+      nextSerial: () => ++this.#serial,
+      registerOf
+    })
   }
 
   stop(): void {
@@ -89,7 +110,8 @@ export class Workload {
     this.#believed = slot
   }
 
-  act(job: number): void {
+  /** @param subject - what the job is about, where there are many of its kind */
+  act(job: number, subject?: unknown): void {
     if (this.#stopped) return
     if (job === Job.propose) {
       this.#propose()
@@ -97,6 +119,11 @@ export class Workload {
     } else if (job === Job.read) {
       this.#read()
       this.#scheduleNext(Job.read, this.#profile.meanReadUs, this.#reads)
+    } else if (job === Job.session) {
+      this.#writers?.act()
+      this.#scheduleNext(Job.session, this.#profile.meanProposalUs, this.#sessions)
+    } else if (job === Job.again) {
+      this.#writers?.again(subject as SessionWrite)
     } else {
       this.#leaseRead()
       this.#scheduleNext(Job.leaseRead, this.#standing?.meanLeaseReadUs ?? 0, this.#leaseReads)

@@ -11,6 +11,7 @@ import { Committed } from './committed.ts'
 import { durableBeforeSend } from './durable-before-send.ts'
 import { ElectionConduct } from './election-conduct.ts'
 import { ElectionSafety } from './election-safety.ts'
+import { ExactlyOnce } from './exactly-once.ts'
 import { FeatureLevels } from './feature-levels.ts'
 import { LeaderAppendOnly } from './leader-append-only.ts'
 import { leaseReadAnswered } from './lease-reads.ts'
@@ -38,6 +39,7 @@ export class Panel {
   readonly selfReports: SelfReport
   readonly promises: ClientPromises
   readonly registers = new Linearizability()
+  readonly effects = new ExactlyOnce()
   readonly barrier: MembershipBarrier
   /** Judges nothing if only consequences count. */
   readonly conduct: ElectionConduct | undefined
