@@ -10,7 +10,7 @@
  */
 
 import { payloadOf } from './record.ts'
-import { type Entry, EntryKind, type Index, type LogBase } from './types.ts'
+import { type Entry, EntryKind, type LogBase } from './types.ts'
 
 /** The level at which every group begins. */
 export const FIRST_LEVEL = 1
@@ -56,7 +56,7 @@ export function entryFault(entry: Entry, supported: number): string | undefined 
   if (kind !== EntryKind.level) return undefined
   const level = levelOf(entry)
   if (level === undefined) return `entry ${index} says that it is a feature level and is none`
-  return level > supported ? unknownLevel(level, index, supported) : undefined
+  return level > supported ? unknownLevel(level, `since entry ${index}`, supported) : undefined
 }
 
 /** The same for a whole log. */
@@ -67,9 +67,9 @@ export function logFault(base: LogBase, entries: readonly Entry[], supported: nu
 /** The same for a snapshot, or the place where a log begins. */
 export function baseFault(base: LogBase, supported: number): string | undefined {
   const level = base.level ?? FIRST_LEVEL
-  return level > supported ? unknownLevel(level, base.index, supported) : undefined
+  return level > supported ? unknownLevel(level, `by entry ${base.index}`, supported) : undefined
 }
 
-function unknownLevel(level: number, index: Index, supported: number): string {
-  return `the group is at feature level ${level} since entry ${index}, and ${supported} is the highest that this version knows: start a newer version`
+function unknownLevel(level: number, where: string, supported: number): string {
+  return `the group is at feature level ${level} ${where}, and ${supported} is the highest that this version knows: start a newer version`
 }

@@ -19,11 +19,13 @@ const BUDGETS: Partial<Record<Mutation, number>> = {
   'answers-of-old-terms-counted': 600,
   'log-kept-by-snapshot': 800,
   'commit-ignores-outgoing': 300,
-  'election-ignores-outgoing': 300
+  'election-ignores-outgoing': 300,
+  'lease-not-waited-for': 300,
+  'lease-kept-by-transfer': 600
 }
 
 /** Not found by random seeds within minutes of CPU: proved elsewhere, as `docs/simulation.md` says. */
-const TOO_RARE: readonly Mutation[] = ['config-kept-by-snapshot', 'question-numbers-reused']
+const TOO_RARE: readonly Mutation[] = ['lease-from-answer', 'config-kept-by-snapshot', 'question-numbers-reused']
 
 /** Whose harm, not only whose broken rule, shows within seconds: seeds to search at most. */
 const HARMS: Partial<Record<Mutation, number>> = {
@@ -37,7 +39,9 @@ const HARMS: Partial<Record<Mutation, number>> = {
   'heartbeat-proves-all': 400,
   'config-at-commit': 100,
   'removed-voter-never-campaigns': 800,
-  'commit-ignores-outgoing': 300
+  'commit-ignores-outgoing': 300,
+  'lease-not-waited-for': 1500,
+  'lease-kept-by-transfer': 1200
 }
 
 function finds(mutation: Mutation, budget: number, consequencesOnly: boolean): string {

@@ -4,7 +4,7 @@
  *
  * ```
  * expect A leader, pre-candidate, candidate, follower, down, halted
- * expect A term 3, vote B, commit 3, applied 2, durable 2, base 4
+ * expect A term 3, vote B, commit 3, applied 2, durable 2, base 4, level 1
  * expect A voters a b c        of the configuration in force, with `leaving …` while it is joint
  * expect A log 1/1:noop …      all entries that A holds in memory
  * expect A disk 1/1:noop …     and those on its disk
@@ -39,6 +39,7 @@ const factOf: Readonly<Record<string, (status: CoreStatus, actor: Actor, args: r
   applied: (status) => `${status.appliedIndex}`,
   durable: (status) => `${status.durableIndex}`,
   base: (status) => `${status.baseIndex}`,
+  level: (status) => `${status.level}`,
   voters: (status) => describeConfig(status.config).slice(1, -1),
   log: (_, actor) => entriesOf(actor),
   disk: (_, actor) => describeEntries(actor.entries),

@@ -68,6 +68,8 @@ export class Stage {
   readonly effects: { readonly node: NodeId; readonly effect: Effect }[] = []
   nowMs = 0
   readonly #mutations: ReadonlySet<Mutation>
+  /** What single nodes are started with instead, by name; `version` is the feature level that they know. */
+  readonly #own = new Map<NodeId, Record<string, number>>()
   #mail: Letter[] = []
   /** Under way for longer than all else: until `arrive`. */
   #late: Letter[] = []
@@ -79,6 +81,11 @@ export class Stage {
   constructor(options: Partial<CoreOptions> = {}, mutations: ReadonlySet<Mutation> = new Set()) {
     this.options = { ...defaultCoreOptions, trailingEntries: 0, ...options }
     this.#mutations = mutations
+  }
+
+  /** Starts this node with another option than the others, from its next start on. */
+  own(id: NodeId, name: string, value: number): void {
+    this.#own.set(id, { ...this.#own.get(id), [name]: value })
   }
 
   /** Puts nodes up that all know `config`; an empty one makes joiners. */
@@ -105,9 +112,10 @@ export class Stage {
     entries: Entry[],
     appliedIndex: Index
   ): RaftCore {
-    const { options } = this
+    const { version, ...own } = this.#own.get(id) ?? {}
+    const options = { ...this.options, ...own }
     const init = { id, options, checksum: crc32, seed, hardState, base, entries: [...entries], appliedIndex }
-    return createRaftCore(init, this.#mutations)
+    return createRaftCore(version === undefined ? init : { ...init, supportedLevel: version }, this.#mutations)
   }
 
   actor(id: NodeId): Actor {

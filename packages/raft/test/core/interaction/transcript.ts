@@ -6,6 +6,7 @@
  *
  * ```
  * option NAME N                a core option, before the first `nodes`
+ * own A NAME N                 the same for one node, from its next start on; `version` is the feature level that it knows
  * nodes A B C [learners D]     nodes that know this configuration
  * joiners D E                  nodes that know none
  * campaign A                   A's clock alone runs until it campaigns
@@ -25,6 +26,9 @@
  * propose A x y                one command each
  * change A voters A B learners C
  * read A, transfer A [B], crash A, restart A, stream-lost A B
+ * health A unfit               what A thinks of itself from now on
+ * says A B N                   A hears from B that it knows feature levels up to N
+ * lease A, answer A            may A read by its lease, may it answer what it read so
  * compactable A N, snapshot A N, install A, install-fails A
  * keep-image A, put-back A     remember what A's disk holds; while A is down, take it back to that
  * wipe A                       while A is down, its disk becomes empty
@@ -37,7 +41,7 @@
  */
 
 import type { Mutation } from '../../../src/core/mutations.ts'
-import type { NodeId } from '../../../src/core/types.ts'
+import type { Health, NodeId } from '../../../src/core/types.ts'
 import { describeConfig } from '../../../src/sim/describe.ts'
 import { entriesOf, expectation } from './expectations.ts'
 import { Stage } from './stage.ts'
@@ -115,6 +119,20 @@ const commands: Readonly<Record<string, Command>> = {
   wipe: (stage, args) => stage.wipe(first(args)),
   'state-at': (stage, [id = '', index]) => {
     stage.actor(id).appliedIndex = Number(index)
+  },
+  own: (stage, [id = '', name = '', value]) => stage.own(id, name, Number(value)),
+  health: (stage, [id = '', health]) => void stage.step(id, { type: 'health', health: health as Health }),
+  says: (stage, [id = '', peer = '', level]) =>
+    void stage.step(id, { type: 'peer-up', peer, featureLevel: Number(level) }),
+  lease(stage, args) {
+    const index = stage.actor(first(args)).core.leaseIndex(stage.nowMs)
+    stage.say(
+      index === undefined ? `${first(args)} holds no lease` : `${first(args)} may read by its lease at ${index}`
+    )
+  },
+  answer(stage, args) {
+    const holds = stage.actor(first(args)).core.holdsLease(stage.nowMs)
+    stage.say(`${first(args)} ${holds ? 'answers by its lease' : 'asks again'}`)
   },
   'stream-lost': (stage, [id = '', peer = '']) => void stage.step(id, { type: 'peer-down', peer }),
   compactable: (stage, [id = '', index]) => void stage.step(id, { type: 'compactable', index: Number(index) }),
