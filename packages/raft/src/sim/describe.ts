@@ -3,11 +3,11 @@
  * tests, and for the last steps of a flight record (`replay.ts`).
  */
 
-import { levelOf } from '../core/announcements.ts'
+import { leaseOf, levelOf } from '../core/announcements.ts'
 import { decodeConfig } from '../core/members.ts'
 import type { Message } from '../core/messages.ts'
 import { payloadOf } from '../core/record.ts'
-import { type ClusterConfig, type Effect, type Entry, EntryKind, type Input } from '../core/types.ts'
+import { type ClusterConfig, type Effect, type Entry, EntryKind, type Health, type Input } from '../core/types.ts'
 
 export function describeConfig(config: ClusterConfig): string {
   const outgoing = config.outgoing.length > 0 ? ` leaving ${config.outgoing.join(' ')}` : ''
@@ -21,7 +21,7 @@ const SHORT_TEXT = /^[\x20-\x7e]{0,40}$/
 const MAX_LISTED = 16
 
 function describeContent(entry: Entry): string {
-  if (entry.kind === EntryKind.noop) return 'noop'
+  if (entry.kind === EntryKind.noop) return leaseOf(entry) === 0 ? 'noop' : `noop lease ${leaseOf(entry)}`
   const payload = payloadOf(entry)
   if (entry.kind === EntryKind.level) return `level ${levelOf(entry)}`
   if (entry.kind === EntryKind.command) {
@@ -37,6 +37,11 @@ export function describeEntries(entries: readonly Entry[]): string {
   const one = (entry: Entry): string => `${entry.index}/${entry.term}:${describeContent(entry)}`
   if (entries.length <= MAX_LISTED) return entries.map(one).join(' ')
   return `${one(entries[0]!)} … ${one(entries.at(-1)!)} (${entries.length} entries)`
+}
+
+/** What is out of the ordinary in how a node stands. */
+function describeStanding({ health, priority }: { readonly health: Health; readonly priority: number }): string {
+  return `${health === 'good' ? '' : `, ${health}`}${priority === 0 ? '' : `, priority ${priority}`}`
 }
 
 export function describeMessage(message: Message): string {
@@ -59,15 +64,15 @@ export function describeMessage(message: Message): string {
     case 'append-entries-response': {
       const read = message.readPosition > 0 ? `, read ${message.readPosition}` : ''
       return message.success
-        ? `have ${message.index}, term ${term}${read}`
-        : `refuse ${message.index}, try ${message.hintIndex}/${message.hintTerm}, term ${term}${read}`
+        ? `have ${message.index}, term ${term}${read}${describeStanding(message)}`
+        : `refuse ${message.index}, try ${message.hintIndex}/${message.hintTerm}, term ${term}${read}${describeStanding(message)}`
     }
     case 'install-snapshot-request':
       return `term ${term}, snapshot at ${message.base.index}/${message.base.term} ${describeConfig(message.base.config)}`
     case 'install-snapshot-response':
       return `snapshot ${message.index} ${message.outcome}, term ${term}`
     case 'timeout-now':
-      return `campaign now, term ${term}`
+      return `campaign now, term ${term}${message.leaseOver ? '' : ', leases may run'}`
     case 'read-index-request':
       return `read index? ${message.id}, term ${term}`
     case 'read-index-response':
