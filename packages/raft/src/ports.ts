@@ -151,8 +151,8 @@ export interface Transport {
   /** The three calls by which a damaged node is repaired; a transport without them leaves it as it is. */
   fetchLogReport?(from: NodeId, signal: AbortSignal): Promise<LogReport>
   fetchEntries?(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer>
-  /** Where a snapshot stands that can be fetched from there; made if there is none at or past the log's base. */
-  fetchOffer?(from: NodeId, signal: AbortSignal): Promise<LogBase>
+  /** Where a snapshot at or past `atLeast` stands that can be fetched from there; made if there is none. Rejects if the state there is not so far. */
+  fetchOffer?(from: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase>
   stop(): Promise<void>
 }
 
@@ -191,7 +191,7 @@ export interface TransportHandler {
   onFetchChunk(from: NodeId, snapshotId: string, chunk: number): Promise<Uint8Array>
   onFetchLogReport?(from: NodeId): Promise<LogReport>
   onFetchEntries?(from: NodeId, request: EntriesRequest): Promise<EntriesAnswer>
-  onFetchOffer?(from: NodeId): Promise<LogBase>
+  onFetchOffer?(from: NodeId, atLeast: Index): Promise<LogBase>
 }
 
 /** Where a node leaves what it knows of its recent past (`driver/recorder.ts`), for somebody to run again. */

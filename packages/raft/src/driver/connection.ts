@@ -4,7 +4,7 @@
  */
 
 import type { Message } from '../core/messages.ts'
-import type { LogBase, NodeId } from '../core/types.ts'
+import type { Index, LogBase, NodeId } from '../core/types.ts'
 import type {
   EntriesAnswer,
   EntriesRequest,
@@ -92,7 +92,7 @@ class Reception implements TransportHandler {
     return (this.#node?.onFetchEntries ?? this.bulk.onFetchEntries)(from, request)
   }
 
-  onFetchOffer(from: NodeId): Promise<LogBase> {
-    return (this.#node?.onFetchOffer ?? this.bulk.onFetchOffer)(from)
+  onFetchOffer(from: NodeId, atLeast: Index): Promise<LogBase> {
+    return (this.#node?.onFetchOffer ?? this.bulk.onFetchOffer)(from, atLeast)
   }
 }

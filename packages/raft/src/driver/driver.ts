@@ -500,7 +500,7 @@ class Driver<Result> implements Raft<Result> {
       onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
       onFetchLogReport: async () => this.#logReport(),
       onFetchEntries: async (_from, request) => serveEntries((index, chain) => this.#findEntry(index, chain), request),
-      onFetchOffer: () => this.#snapshotter.offer(),
+      onFetchOffer: (_from, atLeast) => this.#snapshotter.offer(atLeast),
       onFetchChunk: async (_from, snapshotId, chunk) => {
         const bytes = await this.#snapshotter.serveChunk(snapshotId, chunk)
         this.#meter.onSnapshotSent(bytes.length)

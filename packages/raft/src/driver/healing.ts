@@ -93,7 +93,6 @@ export class Healing {
     }
     const snapshotter = this.#makeSnapshotter()
     await this.#serve({ ...log, faults: [] }, findIn(log))
-    const lastIndex = log.base.index + log.entries.length
     for (let round = 0; ; round++) {
       if (round % ROUNDS_PER_NOTE === 0) {
         logger?.warn(
@@ -101,8 +100,9 @@ export class Healing {
         )
       }
       for (const { peer } of await peers.reports(this.#signal)) {
-        const offer = await peers.offer(peer, this.#signal)
-        if (offer === undefined || !(offer.index > lastIndex || logHolds(log, offer))) continue
+        const offer = await peers.offer(peer, log.base.index, this.#signal)
+        // If the log holds another entry there, it is of a leader whom the others did not follow, and is given up with all after it.
+        if (offer === undefined || !(offer.index > log.base.index || logHolds(log, offer))) continue
         try {
           await snapshotter.fetch(peer, offer)
           return
@@ -159,14 +159,16 @@ export class Healing {
         last: undefined
       }),
       onFetchEntries: async (_from, request) => serveEntries(find, request),
-      onFetchOffer: () => storedOffer(snapshots.latest())
+      onFetchOffer: (_from, atLeast) => storedOffer(snapshots.latest(), atLeast)
     })
   }
 }
 
-async function storedOffer(latest: Promise<{ readonly base: LogBase } | undefined>): Promise<LogBase> {
+async function storedOffer(latest: Promise<{ readonly base: LogBase } | undefined>, atLeast: Index): Promise<LogBase> {
   const snapshot = await latest
-  if (snapshot === undefined) throw new SnapshotTransferError('This node is being repaired and has no snapshot')
+  if (snapshot === undefined || snapshot.base.index < atLeast) {
+    throw new SnapshotTransferError(`This node is being repaired and has no snapshot at or past ${atLeast}`)
+  }
   return snapshot.base
 }
 

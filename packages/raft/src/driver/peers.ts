@@ -4,7 +4,7 @@
  */
 
 import { membersOf } from '../core/members.ts'
-import type { ClusterConfig, LogBase, NodeId } from '../core/types.ts'
+import type { ClusterConfig, Index, LogBase, NodeId } from '../core/types.ts'
 import type { Clock, EntriesAnswer, EntriesRequest, LogReport, Transport } from '../ports.ts'
 
 /** For a call that is answered from memory. One that makes a snapshot may take longer, and is bounded by the transport. */
@@ -68,9 +68,9 @@ export class Peers {
     return this.#ask((limit) => this.#transport.fetchEntries(peer, request, limit), signal)
   }
 
-  async offer(peer: NodeId, signal: AbortSignal): Promise<LogBase | undefined> {
+  async offer(peer: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase | undefined> {
     try {
-      return await this.#transport.fetchOffer(peer, signal)
+      return await this.#transport.fetchOffer(peer, atLeast, signal)
     } catch {
       signal.throwIfAborted()
       return undefined

@@ -150,7 +150,12 @@ export class Repair {
         walk.base = place
         walk.count = walk.entries.length
       }
-      if (index <= (own?.index ?? 0)) return walk
+      if (own !== undefined && index <= own.index) return walk
+      if (index === 0) {
+        // All entries are here, but not the configuration that they begin with.
+        walk.missing = { index, chain }
+        return walk
+      }
       let link = this.find(index, chain)
       if (link === undefined) {
         const lowest = Math.max(index - wanted + 1, (own?.index ?? 0) + 1)
@@ -188,7 +193,7 @@ export class Repair {
     const { peers, fetchSnapshot, signal, logger } = this.#init
     for (const { peer, base } of goal.from) {
       if (base === undefined || base.index < missing.index) continue
-      const offer = await peers.offer(peer, signal)
+      const offer = await peers.offer(peer, missing.index, signal)
       if (offer === undefined || !fits(offer, goal, walk, missing)) continue
       try {
         walk.base = (await fetchSnapshot(peer, offer)).base

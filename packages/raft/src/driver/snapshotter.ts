@@ -69,18 +69,29 @@ export class Snapshotter {
     this.#init = init
   }
 
-  /** A snapshot from which a peer can go on with this log: a stored one, or a new one. All who ask while it is made share it. */
-  offer(): Promise<LogBase> {
-    this.#making ??= this.#offer().finally(() => {
+  /**
+   * A snapshot from which a peer can go on with this log: a stored one, or a new one. All who ask while it is made share it.
+   *
+   * @throws {SnapshotTransferError} when the state does not stand at or past `atLeast` yet
+   */
+  async offer(atLeast: Index = 0): Promise<LogBase> {
+    this.#making ??= this.#offer(atLeast).finally(() => {
       this.#making = undefined
     })
-    return this.#making
+    const base = await this.#making
+    if (base.index < atLeast) {
+      throw new SnapshotTransferError(
+        `The state stands at ${base.index} here, and a snapshot at or past ${atLeast} is asked for`
+      )
+    }
+    return base
   }
 
-  async #offer(): Promise<LogBase> {
+  async #offer(atLeast: Index): Promise<LogBase> {
     const { store, baseAt } = this.#init
     const latest = await store.latest()
-    if (latest !== undefined && connects(latest.base, baseAt(latest.base.index))) return latest.base
+    const suits = latest !== undefined && latest.base.index >= atLeast
+    if (suits && connects(latest.base, baseAt(latest.base.index))) return latest.base
     const manifest = await this.#make()
     await store.prune()
     return manifest.base

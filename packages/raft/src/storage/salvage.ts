@@ -78,7 +78,9 @@ export function salvage(remnants: Remnants): LogRemains {
     }
   }
   for (const { index, chain } of entries) know(index, chain)
-  return { find: linksOf(entries, places), end: endOf(last, mark), configs: configsOf(entries, base) }
+  // Without a base, the last file may be of a repair that was cut short, since nothing says which files count.
+  const end = endOf(base === undefined ? undefined : last, mark)
+  return { find: linksOf(entries, places), end, configs: configsOf(entries, base) }
 }
 
 /** @returns whether all of them could be parsed */

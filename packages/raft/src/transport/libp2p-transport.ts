@@ -14,7 +14,7 @@
 import { createLinks, createRpc, type FrameLinks, type Libp2pHost, type RpcEndpoint } from '@quorate/wire'
 import type { RaftLogger } from '../api.ts'
 import type { Message } from '../core/messages.ts'
-import type { LogBase, NodeId } from '../core/types.ts'
+import type { Index, LogBase, NodeId } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
 import type {
   EntriesAnswer,
@@ -43,6 +43,7 @@ import {
   decodeReport,
   ENTRIES_METHOD,
   encodeEntriesRequest,
+  encodeOfferRequest,
   handleRepairCalls,
   OFFER_METHOD,
   REPORT_METHOD

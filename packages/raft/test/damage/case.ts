@@ -153,7 +153,10 @@ class Trial {
       fileSystem.cutAt = fileSystem.operations + 1 + this.#random.below(40)
     }
     const voters = this.#image.nodes.map((node) => node.id)
-    this.#world.start({ id, fileSystem, machine, around, signal: stop.signal, knownPeers: voters }).then(
+    const note = (message: string): void =>
+      void this.story.push(`${id}, at ${Math.round(this.#world.nowMs)} ms: ${message}`)
+    const logger = { debug() {}, info: note, warn: note, error: note }
+    this.#world.start({ id, fileSystem, machine, around, logger, signal: stop.signal, knownPeers: voters }).then(
       (raft) => {
         if (stop.signal.aborted) return
         life.raft = raft

@@ -4,7 +4,7 @@
  * the same run, since no real timer is in it.
  */
 
-import type { Raft } from '../../src/api.ts'
+import type { Raft, RaftLogger } from '../../src/api.ts'
 import type { Message } from '../../src/core/messages.ts'
 import type { LogBase, NodeId } from '../../src/core/types.ts'
 import { openRaft } from '../../src/driver/driver.ts'
@@ -41,6 +41,7 @@ export interface StartInit {
   readonly voters?: readonly NodeId[]
   readonly knownPeers?: readonly NodeId[]
   readonly signal?: AbortSignal
+  readonly logger?: RaftLogger
   /** Puts something between the node and its log. */
   readonly around?: (log: LogStorage) => LogStorage
 }
@@ -113,7 +114,7 @@ export class World {
     for (const handler of this.#handlers.values()) handler.onPeerDown(id)
   }
 
-  start({ id, fileSystem, machine, voters, around, ...rest }: StartInit): Promise<Raft<string>> {
+  start({ id, fileSystem, machine, voters, around, logger, ...rest }: StartInit): Promise<Raft<string>> {
     const clock = this.clock()
     const { random } = this
     const log = openSegmentLog({
@@ -131,7 +132,8 @@ export class World {
         snapshots: openSnapshotStore({ folder: FOLDER, fileSystem, newId }),
         transport: this.#transport(id),
         stateMachine: machine,
-        clock
+        clock,
+        ...(logger === undefined ? {} : { logger })
       },
       {
         id,
@@ -180,7 +182,7 @@ export class World {
             await reach(from).onFetchEntries!(id, decodeEntriesRequest(encodeEntriesRequest(request)))
           )
         ),
-      fetchOffer: async (from) => reach(from).onFetchOffer!(id),
+      fetchOffer: async (from, atLeast) => reach(from).onFetchOffer!(id, atLeast),
       stop: async () => {
         // A node that was killed has another life in its place.
         if (this.#handlers.has(id)) this.kill(id)

@@ -70,8 +70,8 @@ export class MemoryNetwork {
         const answer = await reach(from).onFetchEntries!(id, decodeEntriesRequest(encodeEntriesRequest(request)))
         return decodeEntriesAnswer(encodeEntriesAnswer(answer))
       },
-      async fetchOffer(from) {
-        return reach(from).onFetchOffer!(id)
+      async fetchOffer(from, atLeast) {
+        return reach(from).onFetchOffer!(id, atLeast)
       },
       async stop() {
         network.#handlers.delete(id)

@@ -6,7 +6,7 @@
 
 import { FRAME_HEADER_BYTES, FrameParser } from '@quorate/wire'
 import type { Message } from '../../core/messages.ts'
-import type { LogBase, NodeId } from '../../core/types.ts'
+import type { Index, LogBase, NodeId } from '../../core/types.ts'
 import { SnapshotTransferError } from '../../errors.ts'
 import type {
   EntriesAnswer,
@@ -31,6 +31,7 @@ import {
   decodeReport,
   ENTRIES_METHOD,
   encodeEntriesRequest,
+  encodeOfferRequest,
   handleRepairCalls,
   OFFER_METHOD,
   REPORT_METHOD
@@ -142,8 +143,8 @@ export class SimulatedTransport implements Transport {
     return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
   }
 
-  async fetchOffer(from: NodeId, signal: AbortSignal): Promise<LogBase> {
-    return decodeOffer(await this.#call(from, OFFER_METHOD, new Uint8Array(0), signal))
+  async fetchOffer(from: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase> {
+    return decodeOffer(await this.#call(from, OFFER_METHOD, encodeOfferRequest(atLeast), signal))
   }
 
   /** What this process answers, registered as with the real protocol. */
