@@ -25,7 +25,7 @@ function mix(digest: number, value: number): number {
 function digestEffect(digest: number, effect: Effect): number {
   switch (effect.type) {
     case 'send':
-      return digestMessage(digestName(mix(digest, 1), effect.to), effect.message)
+      return digestMessage(digestName(digest, effect.to), effect.message)
     case 'persist': {
       const { seq, hardState, truncateFrom, entries, release } = effect
       let mixed = digestEntries(mix(mix(digest, 2), seq), entries)
@@ -46,12 +46,12 @@ function digestEffect(digest: number, effect: Effect): number {
 function digestMessage(digest: number, message: Message): number {
   switch (message.type) {
     case 'append-entries-request': {
-      const { term, prevIndex, commitIndex, readPosition, entries } = message
-      return digestEntries(mix(mix(mix(mix(digest, term), prevIndex), commitIndex), readPosition), entries)
+      const { term, prevIndex, commitIndex, entries } = message
+      return digestEntries(mix(digest, weigh(term, prevIndex, commitIndex)), entries)
     }
     case 'append-entries-response': {
-      const { term, success, index, hintIndex, readPosition } = message
-      return mix(mix(mix(mix(digest, success ? term : -term), index), hintIndex), readPosition)
+      const { term, success, index, hintIndex } = message
+      return mix(digest, weigh(success ? term : -term, index, hintIndex))
     }
     default:
       return digestValue(digest, message)
@@ -59,14 +59,15 @@ function digestMessage(digest: number, message: Message): number {
 }
 
 const digestEntries = (digest: number, entries: readonly Entry[]): number =>
-  entries.length === 0 ? mix(digest, 0) : mix(mix(digest, entries.length), entries[entries.length - 1]!.chain)
+  entries.length === 0 ? digest : mix(digest, entries[entries.length - 1]!.chain + entries.length)
 
-/** Names of nodes differ in their last characters, being hashes of keys. */
-function digestName(digest: number, name: NodeId): number {
-  let mixed = mix(digest, name.length)
-  for (let at = Math.max(0, name.length - 4); at < name.length; at++) mixed = mix(mixed, name.charCodeAt(at))
-  return mixed
-}
+/** Names of nodes differ in their last characters, being hashes of keys; this takes one, since a wrong name comes with other wrong things. */
+const digestName = (digest: number, name: NodeId): number =>
+  name.length === 0 ? digest : mix(digest, name.charCodeAt(name.length - 1))
+
+/** Three numbers as one, by different odd weights. */
+const weigh = (a: number, b: number, c: number): number =>
+  Math.imul(a, 0x85ebca6b) + Math.imul(b, 0xc2b2ae35) + Math.imul(c, 0x27d4eb2f)
 
 /** Anything plain: numbers, texts, bytes, lists, objects. */
 function digestValue(digest: number, value: unknown): number {

@@ -11,10 +11,11 @@
 import { type CoreCheckpoint, captureCore } from '../core/raft.ts'
 import type { Effect, Input, RaftCore } from '../core/types.ts'
 import { digestEffects } from './effect-digest.ts'
+import { InputTape } from './input-tape.ts'
 
-/** A generation ends with whichever comes first. */
+/** A generation ends with whichever comes first. The numbers are about 50,000 inputs, and 4 MiB. */
 const MAX_SPAN_MS = 30_000
-const MAX_INPUTS = 32_768
+const MAX_NUMBERS = 512 * 1024
 const MAX_BYTES = 8 * 1024 * 1024
 
 /** A checkpoint, and what the core was told from there on. */
@@ -37,15 +38,17 @@ export interface FlightRecord {
   readonly generations: readonly FlightGeneration[]
 }
 
-interface Recording extends FlightGeneration {
-  readonly inputs: Input[]
-  readonly timesMs: number[]
-  readonly digests: number[]
+interface Recording {
+  readonly checkpoint: CoreCheckpoint
+  readonly startDigest: number
+  readonly tape: InputTape
 }
 
 export interface FlightLimits {
   readonly spanMs: number
-  readonly inputs: number
+  /** Of the tape (`input-tape.ts`): 3 to 11 for an input. */
+  readonly numbers: number
+  /** Of payloads and entries. */
   readonly bytes: number
 }
 
@@ -66,7 +69,7 @@ export class FlightRecorder {
   constructor(
     core: RaftCore,
     nowMs: number,
-    limits: FlightLimits = { spanMs: MAX_SPAN_MS, inputs: MAX_INPUTS, bytes: MAX_BYTES }
+    limits: FlightLimits = { spanMs: MAX_SPAN_MS, numbers: MAX_NUMBERS, bytes: MAX_BYTES }
   ) {
     this.#core = core
     this.#limits = limits
@@ -80,12 +83,10 @@ export class FlightRecorder {
     if (current === undefined || this.#over) return
     this.#over = effects.length > from && effects[effects.length - 1]!.type === 'halt'
     this.#digest = digestEffects(this.#digest, effects, from)
-    current.inputs.push(input)
-    current.timesMs.push(nowMs)
-    current.digests.push(this.#digest)
+    current.tape.add(input, nowMs, this.#digest)
     this.#bytes += bytesOf(input)
-    const { spanMs, inputs, bytes } = this.#limits
-    if (current.inputs.length < inputs && this.#bytes < bytes && nowMs - this.#sinceMs < spanMs) return
+    const { spanMs, bytes } = this.#limits
+    if (!current.tape.full && this.#bytes < bytes && nowMs - this.#sinceMs < spanMs) return
     this.#sinceMs = nowMs
     this.#begin()
   }
@@ -96,20 +97,18 @@ export class FlightRecorder {
     if (generations.length === 0) return undefined
     return {
       reason,
-      generations: generations.map(({ inputs, timesMs, digests, ...start }) => ({
-        ...start,
-        inputs: inputs.slice(),
-        timesMs: timesMs.slice(),
-        digests: digests.slice()
-      }))
+      generations: generations.map(({ tape, ...start }) => ({ ...start, ...tape.read() }))
     }
   }
 
   #begin(): void {
     const checkpoint = captureCore(this.#core)
     if (checkpoint === undefined) return
+    // The tape that is given up is used again: its memory is all there.
+    const tape = this.#older?.tape ?? new InputTape(this.#limits.numbers)
+    tape.clear()
     this.#older = this.#newer
-    this.#newer = { checkpoint, startDigest: this.#digest, inputs: [], timesMs: [], digests: [] }
+    this.#newer = { checkpoint, startDigest: this.#digest, tape }
     this.#bytes = 0
   }
 }

@@ -1,0 +1,191 @@
+/**
+ * A list of inputs that costs little to keep: those that come by the thousand stand as numbers in one long array, so that the objects
+ * they came as can go at once, and none grows old for the collector to move. What is rare is kept as it is. Entries are kept by
+ * reference: the log holds them anyway. Used by `recorder.ts`.
+ */
+
+import type { AppendEntriesRequest, AppendEntriesResponse, Message } from '../core/messages.ts'
+import type { Entry, Health, Input } from '../core/types.ts'
+
+/** The first number of an item: its form. After it stand the time, the digest, and what the form says. */
+const Form = { other: 0, tick: 1, persisted: 2, applied: 3, append: 4, answer: 5 } as const
+
+/** Fields of the two messages that are taken apart here; one that is added to them does not compile before it is added here. */
+type Complete<Fields, All> = Exclude<All, Fields> extends never ? true : never
+type AppendField = 'type' | 'term' | 'prevIndex' | 'prevTerm' | 'prevChain' | 'entries' | 'commitIndex' | 'readPosition'
+type AnswerField =
+  | 'type'
+  | 'term'
+  | 'success'
+  | 'index'
+  | 'hintIndex'
+  | 'hintTerm'
+  | 'readPosition'
+  | 'health'
+  | 'priority'
+true satisfies Complete<AppendField, keyof AppendEntriesRequest>
+true satisfies Complete<AnswerField, keyof AppendEntriesResponse>
+
+const healths: readonly Health[] = ['good', 'degraded', 'unfit']
+
+/** The longest item. */
+const MAX_ITEM_NUMBERS = 11
+const FIRST_NUMBERS = 4096
+const NO_ENTRIES: readonly Entry[] = []
+
+/** What is on a tape, as it was put there. */
+export interface TapeContent {
+  readonly inputs: Input[]
+  readonly timesMs: number[]
+  readonly digests: number[]
+}
+
+export class InputTape {
+  #numbers = new Float64Array(FIRST_NUMBERS)
+  #at = 0
+  #others: unknown[] = []
+  readonly #maxNumbers: number
+  count = 0
+
+  /** @param maxNumbers - how long it may get; an item takes 3 to 11 */
+  constructor(maxNumbers: number) {
+    this.#maxNumbers = Math.max(maxNumbers, FIRST_NUMBERS)
+  }
+
+  get full(): boolean {
+    return this.#at + MAX_ITEM_NUMBERS > this.#maxNumbers
+  }
+
+  /** Forgets everything, and keeps its memory for what comes. */
+  clear(): void {
+    this.#at = 0
+    this.#others = []
+    this.count = 0
+  }
+
+  /** Not to be called when it is full. */
+  add(input: Input, nowMs: number, digest: number): void {
+    if (this.#at + MAX_ITEM_NUMBERS > this.#numbers.length) this.#grow()
+    const numbers = this.#numbers
+    const at = this.#at
+    numbers[at + 1] = nowMs
+    numbers[at + 2] = digest
+    this.count++
+    switch (input.type) {
+      case 'receive':
+        this.#addMessage(at, input.from, input.message, input)
+        break
+      case 'tick':
+        numbers[at] = Form.tick
+        this.#at = at + 3
+        break
+      case 'persisted':
+        numbers[at] = Form.persisted
+        numbers[at + 3] = input.seq
+        this.#at = at + 4
+        break
+      case 'applied':
+        numbers[at] = Form.applied
+        numbers[at + 3] = input.index
+        this.#at = at + 4
+        break
+      default:
+        this.#addOther(at, input)
+        break
+    }
+  }
+
+  #addMessage(at: number, from: string, message: Message, input: Input): void {
+    const numbers = this.#numbers
+    if (message.type === 'append-entries-response') {
+      numbers[at] = Form.answer
+      numbers[at + 3] = message.success ? 1 : 0
+      numbers[at + 4] = message.term
+      numbers[at + 5] = message.index
+      numbers[at + 6] = message.hintIndex
+      numbers[at + 7] = message.hintTerm
+      numbers[at + 8] = message.readPosition
+      numbers[at + 9] = healths.indexOf(message.health)
+      numbers[at + 10] = message.priority
+      this.#others.push(from)
+      this.#at = at + 11
+    } else if (message.type === 'append-entries-request') {
+      const { entries } = message
+      numbers[at] = Form.append
+      numbers[at + 3] = message.term
+      numbers[at + 4] = message.prevIndex
+      numbers[at + 5] = message.prevTerm
+      numbers[at + 6] = message.prevChain
+      numbers[at + 7] = message.commitIndex
+      numbers[at + 8] = message.readPosition
+      numbers[at + 9] = entries.length
+      this.#others.push(from)
+      // One by one: the list is new, and would grow old.
+      for (const entry of entries) this.#others.push(entry)
+      this.#at = at + 10
+    } else {
+      this.#addOther(at, input)
+    }
+  }
+
+  #addOther(at: number, input: Input): void {
+    this.#numbers[at] = Form.other
+    this.#others.push(input)
+    this.#at = at + 3
+  }
+
+  #grow(): void {
+    const numbers = new Float64Array(Math.min(2 * this.#numbers.length, this.#maxNumbers))
+    numbers.set(this.#numbers)
+    this.#numbers = numbers
+  }
+
+  read(): TapeContent {
+    const content: TapeContent = { inputs: [], timesMs: [], digests: [] }
+    const numbers = this.#numbers
+    const others = this.#others.values()
+    const other = (): unknown => others.next().value
+    for (let at = 0; at < this.#at; ) {
+      const form = numbers[at]
+      content.timesMs.push(numbers[at + 1]!)
+      content.digests.push(numbers[at + 2]!)
+      const own = at + 3
+      if (form === Form.append || form === Form.answer) {
+        const from = other() as string
+        const [message, end] = form === Form.append ? this.#readAppend(own, other) : this.#readAnswer(own)
+        content.inputs.push({ type: 'receive', from, message })
+        at = end
+      } else if (form === Form.persisted || form === Form.applied) {
+        const value = numbers[own]!
+        content.inputs.push(
+          form === Form.persisted ? { type: 'persisted', seq: value } : { type: 'applied', index: value }
+        )
+        at = own + 1
+      } else {
+        content.inputs.push(form === Form.tick ? { type: 'tick' } : (other() as Input))
+        at = own
+      }
+    }
+    return content
+  }
+
+  #readAppend(at: number, other: () => unknown): [message: AppendEntriesRequest, end: number] {
+    const [term, prevIndex, prevTerm, prevChain, commitIndex, readPosition, count] = this.#numbers.subarray(
+      at,
+      at + 7
+    ) as unknown as [number, number, number, number, number, number, number]
+    const entries = count === 0 ? NO_ENTRIES : Array.from({ length: count }, () => other() as Entry)
+    const type = 'append-entries-request'
+    return [{ type, term, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition }, at + 7]
+  }
+
+  #readAnswer(at: number): [message: AppendEntriesResponse, end: number] {
+    const [success, term, index, hintIndex, hintTerm, readPosition, health, priority] = this.#numbers.subarray(
+      at,
+      at + 8
+    ) as unknown as [number, number, number, number, number, number, number, number]
+    const type = 'append-entries-response'
+    const words = { health: healths[health]!, priority }
+    return [{ type, term, success: success === 1, index, hintIndex, hintTerm, readPosition, ...words }, at + 8]
+  }
+}
