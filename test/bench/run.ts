@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util'
 import { runCtlStartBench } from './ctl-start.ts'
 import { runFailoverBench, shortFailover } from './peers/failover.ts'
+import { runSnapshotBench, shortSnapshot } from './peers/snapshot.ts'
 import { runPinsBench, shortPins } from './pins/run.ts'
 import { runCommitsBench, shortCommits } from './raft/commits.ts'
 import { runReadsBench, shortReads } from './raft/reads.ts'
@@ -17,6 +18,7 @@ const benchmarks: Readonly<Record<string, (short: boolean) => Promise<unknown>>>
   commits: (short) => runCommitsBench(short ? shortCommits : {}),
   reads: (short) => runReadsBench(short ? shortReads : {}),
   failover: (short) => runFailoverBench(short ? shortFailover : {}),
+  snapshot: (short) => runSnapshotBench(short ? shortSnapshot : {}),
   pins: (short) => runPinsBench(short ? shortPins : {}),
   'ctl-start': async (short) => runCtlStartBench(short ? 3 : undefined)
 }
