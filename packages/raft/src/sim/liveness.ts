@@ -31,6 +31,8 @@ export interface LivenessComponents {
   readonly workload: Workload
   /** Whether all that happens beside the group, such as the return of a node under a new name, is over. @default it is */
   readonly settled?: () => boolean
+  /** What the nodes wait for by clocks of their own, beyond elections: pauses between tries, calls that are not answered. @default 0 */
+  readonly slackUs?: number
 }
 
 export class LivenessPhase {
@@ -101,9 +103,12 @@ export class LivenessPhase {
 
   /** A disk that stalled just before the faults ended is still stalled for a while, and so are late copies of messages. */
   #patienceUs(): number {
+    const { slackUs = 0 } = this.#c
     const { core, disk, network } = this.#c.profile
     const slowestUs = disk.slowestFactor > 1 ? SLOWEST_WRITE_US : 0
-    return PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + slowestUs + network.replayDelayUs
+    return (
+      slackUs + PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + slowestUs + network.replayDelayUs
+    )
   }
 
   #leader(statuses: readonly (CoreStatus | undefined)[]): number | undefined {

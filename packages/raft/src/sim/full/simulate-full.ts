@@ -30,6 +30,9 @@ import { type Packet, Switchboard } from './simulated-transport.ts'
 /** How long faults go on, unless told otherwise. */
 export const DEFAULT_FULL_FAULTS_MS = 6000
 
+/** The longest pauses of the driver between two tries of a repair or a transfer, and the time after which a call is given up. */
+const DRIVER_SLACK_US = 10_000_000
+
 export interface FullSimulationInit extends Omit<SimulationInit, 'without'> {
   /** How long faults go on, in milliseconds of virtual time. @default 6000 */
   readonly faultsMs?: number
@@ -157,7 +160,8 @@ class FullSimulation {
       around,
       nemesis: this.#nemesis,
       workload: this.#workload,
-      settled: () => this.#service.idle
+      settled: () => this.#service.idle,
+      slackUs: DRIVER_SLACK_US
     })
   }
 
