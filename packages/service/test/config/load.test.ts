@@ -70,8 +70,21 @@ describe('a service.json of IPFS Cluster in raft mode', () => {
 
   it('gives the core timing that it accepts', () => {
     const timing = raftTiming(read(ipfsClusterDocument()).consensus.raft)
-    assert.deepEqual(timing, { electionTimeoutMs: 1000, heartbeatMs: 166, trailingEntries: 10240 })
+    assert.deepEqual(timing, {
+      electionTimeoutMs: 1000,
+      heartbeatMs: 166,
+      trailingEntries: 10240,
+      priority: 0,
+      leaseMs: 0
+    })
     assert.ok(timing.heartbeatMs < timing.electionTimeoutMs / 3)
+  })
+
+  it('takes a priority and a lease', () => {
+    const { priority, leaseMs } = raftTiming(
+      read(changed(['consensus', 'raft'], { priority: -2, lease: '300ms' })).consensus.raft
+    )
+    assert.deepEqual({ priority, leaseMs }, { priority: -2, leaseMs: 300 })
   })
 })
 
@@ -175,6 +188,7 @@ describe('a configuration that is not allowed', () => {
       [['cluster'], { replication_factor_min: 3, replication_factor_max: 2 }, 'cluster.replication_factor_min'],
       [['cluster'], { replication_factor_min: 2 }, 'cluster.replication_factor_min'],
       [['consensus', 'raft'], { election_timeout: '100ms' }, 'consensus.raft.election_timeout'],
+      [['consensus', 'raft'], { lease: '910ms' }, 'consensus.raft.lease'],
       [['api', 'restapi'], { ssl_cert_file: 'cert.pem' }, 'api.restapi.ssl_key_file']
     ]
     for (const [path, values, problem] of cases) assert.deepEqual(problemsOf(changed(path, values)), [problem])

@@ -61,6 +61,13 @@ export class FakeRaft implements Raft<OpResult> {
     return this.onBarrier(options.signal)
   }
 
+  async leaseRead<T>(read: () => T | Promise<T>, options: { signal?: AbortSignal } = {}): Promise<T> {
+    await this.onBarrier(options.signal)
+    return read()
+  }
+
+  reportSpace(): void {}
+
   waitApplied(index: number, options: { signal?: AbortSignal } = {}): Promise<void> {
     return this.onApplied(index, options.signal)
   }

@@ -125,7 +125,10 @@ describe('the status of the agreement', () => {
       nextIndex: 10,
       inflightMessages: 1,
       inflightBytes: 100,
-      lastContactAgoMs: 12.4
+      lastContactAgoMs: 12.4,
+      health: 'good',
+      priority: 0,
+      supportedLevel: 1
     }
     raft.progress = [b, { ...b, id: 'd', voter: false, lastContactAgoMs: Number.POSITIVE_INFINITY }]
     const other = setUp('a')

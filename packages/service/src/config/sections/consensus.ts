@@ -1,5 +1,6 @@
-/** The `consensus.raft` section of `service.json`. Read by `schema.ts`; the keys are IPFS Cluster's, and `read_timeout` is our own. */
+/** The `consensus.raft` section of `service.json`. Read by `schema.ts`; the keys are IPFS Cluster's, and `read_timeout`, `priority` and `lease` are our own. */
 
+import { CLOCK_DRIFT } from '@quorate/raft'
 import type { Values } from '../field.ts'
 import { duration, integer, peerIds, requiredPath, text } from '../field-types.ts'
 
@@ -38,6 +39,16 @@ export const raftShape = {
     'A peer that has no leader stands for election after this time, or up to twice as long. Not below `heartbeat_timeout`.',
     { minMs: 5 }
   ),
+  priority: integer(
+    0,
+    'Who should rather lead: a peer of higher priority comes first in elections and is handed the lead, one of lower priority waits. A wish, that never holds up an election.',
+    { min: -4, max: 4, omit: true }
+  ),
+  leaseMs: duration(
+    '0s',
+    'For how long a leader that a majority answered may serve reads without asking again; `0s`: it always asks. A new leader waits so long before it confirms anything. 1.11 times as much must be below `election_timeout`. Not for machines that are suspended.',
+    { zero: true, omit: true }
+  ),
   commitTimeoutMs: duration('50ms', 'The commit index is always sent at once.', { minMs: 1, inert: true }),
   maxAppendEntries: integer(64, 'Messages are bounded by bytes.', { min: 1, max: 1024, inert: true }),
   trailingLogs: integer(
@@ -58,13 +69,20 @@ export type RaftSection = Values<typeof raftShape>
 
 /** What must hold between keys. */
 export function raftRules(raft: RaftSection): readonly { readonly key: string; readonly reason: string }[] {
-  if (raft.electionTimeoutMs >= raft.heartbeatTimeoutMs) return []
-  return [
-    {
+  const broken: { key: string; reason: string }[] = []
+  if (raft.electionTimeoutMs < raft.heartbeatTimeoutMs) {
+    broken.push({
       key: 'election_timeout',
       reason: `it is ${raft.electionTimeoutMs}ms, and must not be below heartbeat_timeout, ${raft.heartbeatTimeoutMs}ms`
-    }
-  ]
+    })
+  }
+  if (raft.leaseMs * (1 + CLOCK_DRIFT) >= raft.electionTimeoutMs) {
+    broken.push({
+      key: 'lease',
+      reason: `it is ${raft.leaseMs}ms, and ${1 + CLOCK_DRIFT} times as much must be below election_timeout, ${raft.electionTimeoutMs}ms`
+    })
+  }
+  return broken
 }
 
 /**
@@ -77,10 +95,14 @@ export function raftTiming(raft: RaftSection): {
   readonly electionTimeoutMs: number
   readonly heartbeatMs: number
   readonly trailingEntries: number
+  readonly priority: number
+  readonly leaseMs: number
 } {
   return {
     electionTimeoutMs: raft.electionTimeoutMs,
     heartbeatMs: Math.max(1, Math.floor(raft.heartbeatTimeoutMs / 6)),
-    trailingEntries: raft.trailingLogs
+    trailingEntries: raft.trailingLogs,
+    priority: raft.priority,
+    leaseMs: Math.floor(raft.leaseMs)
   }
 }
