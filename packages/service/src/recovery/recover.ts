@@ -99,19 +99,30 @@ export async function examine(at: RecoverFolder): Promise<FolderPosition> {
  */
 export async function recover(at: RecoverFolder, awaited: readonly string[]): Promise<Group> {
   const work = join(at.folder, PREPARING)
+  try {
+    await prepare(at, awaited, work)
+  } catch (error) {
+    await rm(work, { recursive: true, force: true })
+    throw error
+  }
+  await rename(work, join(at.folder, PREPARED))
+  await syncFolder(at.folder)
+  return await finish(at)
+}
+
+/** Makes the new log and state in `work`. */
+async function prepare(at: RecoverFolder, awaited: readonly string[], work: string): Promise<void> {
   const raft = join(work, 'raft')
   const { log, state } = await open(at)
-  const fresh = newGroup(randomClusterId(), at.id)
-  const group: Group = awaited.length === 0 ? fresh : { ...fresh, awaited: [...awaited].sort() }
   try {
+    const fresh = newGroup(randomClusterId(), at.id)
+    const group: Group = awaited.length === 0 ? fresh : { ...fresh, awaited: [...awaited].sort() }
     await writeGroup(raft, group)
     const into = openSegmentLog({ folder: raft, seedContext: seedOf(group) })
     try {
       await into.load()
-      await foundFromLog(
-        { log, snapshots: openSnapshotStore({ folder: at.dataFolder }), stateMachine: state, into },
-        nameIn(group, at.id)
-      )
+      const snapshots = openSnapshotStore({ folder: at.dataFolder })
+      await foundFromLog({ log, snapshots, stateMachine: state, into }, nameIn(group, at.id))
     } finally {
       await into.close()
     }
@@ -120,9 +131,6 @@ export async function recover(at: RecoverFolder, awaited: readonly string[]): Pr
   }
   await rm(join(work, 'old'), { recursive: true })
   await syncFolder(work)
-  await rename(work, join(at.folder, PREPARED))
-  await syncFolder(at.folder)
-  return await finish(at)
 }
 
 /** Puts what was prepared in its place; each step finds out whether it was done before. @returns the new cluster */
