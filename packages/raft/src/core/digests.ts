@@ -101,6 +101,7 @@ function beginTerm(s: CoreState): void {
 
 /** Compares what is known, wherever this leader knows its own number. */
 function judge(s: CoreState): void {
+  if (s.mutations.has('digests-not-compared')) return
   beginTerm(s)
   for (const mark of s.digests.own) {
     const known = knownAt(s, mark)
@@ -181,7 +182,7 @@ function diverge(s: CoreState, index: Index, right: number): void {
   const detail = `at entry ${index} the state of this node is not ${hex(right)}, as that of a majority is`
   s.alarm('state-diverged', detail)
   s.out.push({ type: 'state-diverged', index, detail })
-  if (!s.mutations.has('diverged-state-serves')) s.halted = true
+  s.halted = true
 }
 
 const hex = (digest: number): string => digest.toString(16).padStart(8, '0')

@@ -118,8 +118,8 @@ export const MUTATIONS = [
   'session-ignored',
   /** T44: a snapshot leaves the sessions behind. */
   'session-not-in-snapshot',
-  /** T45: a node that was told that its state is wrong goes on with it. */
-  'diverged-state-serves',
+  /** T45: a leader does not compare the states of the members. */
+  'digests-not-compared',
   /** T46: a new leader answers reads from the commit index that it brought along. */
   'read-before-own-commit',
   /** T47: any answer of a peer confirms all reads, also those that came after the question. */

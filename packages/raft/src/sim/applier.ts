@@ -27,6 +27,12 @@ interface PendingRead {
   readonly settle: Settle
 }
 
+/** States are compared at multiples of this index, in the seeds that compare. */
+const DIGEST_EVERY_ENTRIES = 8
+
+/** A state breaks at one batch in so many. */
+const BREAKS_ONE_IN = 30
+
 /** Which register a command writes its serial number to. */
 export function registerOf(serial: number): number {
   return serial % REGISTERS
@@ -52,12 +58,15 @@ export class SimApplier {
   readonly #refused = new Set<Index>()
   #proposals: PendingProposal[] = []
   #reads: PendingRead[] = []
+  readonly #breaks: Prng
+  #broke = false
 
   constructor(node: SimNode, prng: Prng, around: NodeSurroundings) {
     this.#node = node
     this.#prng = prng
     this.#around = around
     this.state = node.disk.image.state
+    this.#breaks = prng.fork('breaks')
   }
 
   /** The node starts: the state is that of the last flush. */
@@ -68,6 +77,7 @@ export class SimApplier {
   }
 
   #loadSessions(): void {
+    this.#node.view.broken = this.state.broken === true
     const { sessions } = this.#around.profile.workload
     this.#sessions = sessions && SessionTable.of(this.state.sessions ?? [], sessions.limits)
   }
@@ -91,6 +101,10 @@ export class SimApplier {
   beginApply(): void {
     if (this.#applying > 0 || this.#queue.length === 0) return
     this.#applying = 1 + this.#prng.below(this.#queue.length)
+    if (this.#around.profile.node.digests) {
+      const untilDigest = DIGEST_EVERY_ENTRIES - (this.state.index % DIGEST_EVERY_ENTRIES)
+      this.#applying = Math.min(this.#applying, untilDigest)
+    }
     const delayUs = 1 + this.#prng.exponential(this.#around.profile.node.meanApplyUs)
     this.#around.world.schedule(delayUs, EventKind.applyDone, this.#node.slot, this.#node.boot, 0, undefined)
   }
@@ -113,16 +127,32 @@ export class SimApplier {
         if (this.#applies(index, payload)) registers[registerOf(serial)] = serial
         else digest = mix32(digest)
       }
-      this.state = { index, digest, registers, sessions: this.#sessions && [...this.#sessions.rows()] }
+      const broken = this.#breaksNow() || this.state.broken === true
+      this.state = { index, digest, registers, broken, sessions: this.#sessions && [...this.#sessions.rows()] }
+      this.#node.view.broken = broken
       history.note(world.nowUs, TraceCode.applied, this.#node.slot, index, digest, undefined)
       panel.stateStands(this.#node.view, this.state)
       this.#settleProposals(batch)
       this.#refused.clear()
       this.#serveReads()
-      this.#node.step({ type: 'applied', index })
+      this.#node.step({ type: 'applied', index, digest: this.#reported })
       this.#maybeFlush()
     }
     this.beginApply()
+  }
+
+  /** Memory or a disk fails, or the application is not as deterministic as it should be: once, on one node. */
+  #breaksNow(): boolean {
+    if (this.#broke || this.#around.profile.node.brokenSlot !== this.#node.slot) return false
+    this.#broke = this.#breaks.below(BREAKS_ONE_IN) === 0
+    return this.#broke
+  }
+
+  /** The digest as the node sees it, where it tells it. */
+  get #reported(): number | undefined {
+    const { index, digest, broken } = this.state
+    if (!this.#around.profile.node.digests || index % DIGEST_EVERY_ENTRIES !== 0) return undefined
+    return (broken === true ? ~digest : digest) >>> 0
   }
 
   /** Whether the command writes to a register: it may open a session, be there already, or come too late (T44). */
@@ -195,6 +225,11 @@ export class SimApplier {
     for (const read of this.#reads) {
       if (read.index > this.state.index) {
         waiting.push(read)
+        continue
+      }
+      if (this.state.broken === true) {
+        // What the client is shown is no answer that could be judged.
+        read.settle({ type: 'unknown' })
         continue
       }
       promises.readServed(this.state.index)

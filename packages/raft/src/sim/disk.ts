@@ -21,6 +21,8 @@ export interface StateImage {
   readonly digest: number
   /** The serial number of the latest command for each register. */
   readonly registers: readonly number[]
+  /** What a client is shown, and the digest that is reported, are not those above: something broke it. */
+  readonly broken?: boolean
   /** What is kept of the clients' sessions, if there are any. */
   readonly sessions?: readonly StoredSessionRow[] | undefined
 }

@@ -18,6 +18,8 @@ import { EventKind, type World } from './world.ts'
 /** Within so many election timeouts a write commits, and between any two signs of progress no more than so many pass. */
 const PATIENCE_TIMEOUTS = 30
 const INSPECT_EVERY_US = 50_000
+/** Several times what it takes until states are compared. */
+const MAX_EXTRA_WRITES = 64
 
 export interface LivenessComponents {
   readonly world: World
@@ -41,6 +43,8 @@ export class LivenessPhase {
   /** The term of the leader that was asked to commit a write and has not answered; 0 if nobody was. */
   #askedTerm: Term = 0
   #committed: Index | undefined
+  /** Writes made for nothing but to give states that differ an occasion to show. */
+  #extraWrites = 0
   #progress = -1
   #progressUs = 0
 
@@ -84,8 +88,13 @@ export class LivenessPhase {
       this.#allThere(statuses, leader, this.#committed) &&
       this.#heirOf(statuses, leader) === undefined
     ) {
-      this.over = true
-      return
+      const wrong = this.#wrongState(statuses[leader] as CoreStatus)
+      if (wrong === undefined) {
+        this.over = true
+        return
+      }
+      if (this.#askedTerm === 0)
+        this.#writeMore(nodes[leader] as SimActor, (statuses[leader] as CoreStatus).term, wrong)
     }
     const progress = statuses.reduce(
       (sum, status) => sum + (status?.appliedIndex ?? 0),
@@ -118,6 +127,24 @@ export class LivenessPhase {
       if (found === undefined || (statuses[found] as CoreStatus).term < status.term) found = slot
     })
     return found
+  }
+
+  /** A member whose state is wrong, where the others can prove it (T45). */
+  #wrongState({ config }: CoreStatus): SimActor | undefined {
+    return this.#c.nodes.find(
+      ({ id, up, view }) =>
+        up && view.broken && (config.learners.includes(id) || (config.voters.includes(id) && config.voters.length > 2))
+    )
+  }
+
+  #writeMore(leader: SimActor, term: Term, wrong: SimActor): void {
+    if (++this.#extraWrites > MAX_EXTRA_WRITES) {
+      throw new Violation(
+        'liveness',
+        `the state of ${wrong.id} is wrong, and nobody told it in ${MAX_EXTRA_WRITES} writes`
+      )
+    }
+    this.#propose(leader, term)
   }
 
   #propose(node: SimActor, term: Term): void {

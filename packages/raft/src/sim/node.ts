@@ -486,10 +486,29 @@ export class SimNode implements SimActor {
       case 'halt':
         throw new Violation('halt', `n${this.slot} halted: ${effect.reason}`)
       case 'state-diverged':
-        throw new Violation('state-diverged', `n${this.slot} ended: ${effect.detail}`)
+        if (!this.view.broken)
+          throw new Violation('state-diverged', `n${this.slot} ended, and was right: ${effect.detail}`)
+        this.#makeStateAnew()
+        return
       default:
         this.#answer(effect)
     }
+  }
+
+  /** The process ends, puts its state away, and is started again: as the driver and its next start do together. */
+  #makeStateAnew(): void {
+    const { world, profile } = this.#around
+    const { boot } = this
+    world.schedule(1, EventKind.call, this.slot, 0, 0, () => {
+      if (this.boot !== boot) return
+      this.crash()
+      const { image } = this.disk
+      image.state = { ...image.state, broken: false }
+      const down = this.boot
+      world.schedule(1 + this.#prng.exponential(profile.nemesis.downUs), EventKind.call, this.slot, 0, 0, () => {
+        if (this.boot === down && !this.up) this.start()
+      })
+    })
   }
 
   #send(to: NodeId, message: Message): void {

@@ -43,6 +43,10 @@ export interface NodeProfile {
   readonly meanSnapshotUs: number
   readonly meanTransferUs: number
   readonly transferFailure: number
+  /** Nodes compare their states. */
+  readonly digests: boolean
+  /** The node in this slot has its state broken once; -1 for none. */
+  readonly brokenSlot: number
   /** Clocks run between this much slower and this much faster, in thousandths. */
   readonly clockSkew: number
 }
@@ -138,7 +142,9 @@ export const FAULT_FAMILIES = [
   'priorities',
   'leases',
   'upgrades',
-  'sessions'
+  'sessions',
+  'digests',
+  'brokenState'
 ] as const
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
@@ -199,7 +205,9 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
     priorities: seldom(),
     leases: seldom(),
     upgrades: seldom(),
-    sessions: prng.fork('sessions').below(2) === 0
+    sessions: prng.fork('sessions').below(2) === 0,
+    digests: prng.fork('digests').below(2) === 0,
+    brokenState: prng.fork('broken state').below(2) === 0 && !calm
   }
   for (const family of without) drawn[family] = false
   return drawn
@@ -257,7 +265,9 @@ function drawNode(prng: Prng, on: Switches): NodeProfile {
     meanSnapshotUs: prng.logUniform(500, 100 * MS),
     meanTransferUs: prng.logUniform(1 * MS, 300 * MS),
     transferFailure: on.drop ? prng.logUniform(10_000, 300_000) : 0,
-    clockSkew: on.skew ? prng.between(1, 50) : 0
+    clockSkew: on.skew ? prng.between(1, 50) : 0,
+    digests: on.digests,
+    brokenSlot: on.digests && on.brokenState ? prng.fork('broken state').below(3) : -1
   }
 }
 

@@ -32,6 +32,8 @@ export class NodeView {
   /** What the node was told of itself, and what it was started with. */
   health: Health = 'good'
   priority = 0
+  /** The state of the node is not what the history makes of it. */
+  broken = false
 
   constructor(slot: number, id: string, disk: DiskImage) {
     this.slot = slot
