@@ -198,6 +198,10 @@ export class Stage {
       case 'alarm':
         this.say(`${id} ALARM ${effect.code}: ${effect.detail}`)
         break
+      case 'state-diverged':
+        actor.up = false
+        this.say(`${id} ENDS ${effect.detail}`)
+        break
       case 'halt':
         actor.up = false
         actor.halted = true

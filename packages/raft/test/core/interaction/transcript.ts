@@ -27,6 +27,7 @@
  * change A voters A B learners C
  * read A, transfer A [B], crash A, restart A, stream-lost A B
  * health A unfit               what A thinks of itself from now on
+ * digest A N D                 A's state at N, where it has come to, is reported as D
  * says A B N                   A hears from B that it knows feature levels up to N
  * lease A, answer A            may A read by its lease, may it answer what it read so
  * compactable A N, snapshot A N, install A, install-fails A
@@ -122,6 +123,8 @@ const commands: Readonly<Record<string, Command>> = {
   },
   own: (stage, [id = '', name = '', value]) => stage.own(id, name, Number(value)),
   health: (stage, [id = '', health]) => void stage.step(id, { type: 'health', health: health as Health }),
+  digest: (stage, [id = '', index, digest]) =>
+    void stage.step(id, { type: 'applied', index: Number(index), digest: Number(digest) }),
   says: (stage, [id = '', peer = '', level]) =>
     void stage.step(id, { type: 'peer-up', peer, featureLevel: Number(level) }),
   lease(stage, args) {
