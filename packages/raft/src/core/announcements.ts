@@ -59,12 +59,18 @@ export function entryFault(entry: Entry, supported: number): string | undefined 
   return level > supported ? unknownLevel(level, `since entry ${index}`, supported) : undefined
 }
 
-/** The same for a whole log. */
+/** Why it cannot go on from a whole log. */
 export function logFault(base: LogBase, entries: readonly Entry[], supported: number): string | undefined {
   return baseFault(base, supported) ?? entries.map((entry) => entryFault(entry, supported)).find(Boolean)
 }
 
-/** The same for a snapshot, or the place where a log begins. */
+/** The feature level at the end of a log. */
+export function levelAfter(base: LogBase, entries: readonly Entry[]): number {
+  const last = entries.findLast((entry) => entry.kind === EntryKind.level)
+  return (last === undefined ? base.level : levelOf(last)) ?? FIRST_LEVEL
+}
+
+/** Why it cannot go on from a snapshot, or from where a log begins. */
 export function baseFault(base: LogBase, supported: number): string | undefined {
   const level = base.level ?? FIRST_LEVEL
   return level > supported ? unknownLevel(level, `by entry ${base.index}`, supported) : undefined

@@ -6,6 +6,7 @@
  * An operator's tool calls it, offline, on a copy of the state and on an empty storage.
  */
 
+import { FIRST_LEVEL, levelAfter, logFault, SUPPORTED_LEVEL } from '../core/announcements.ts'
 import { configFault } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'
 import { EntryKind, type Index, type LogBase, type NodeId, type Term } from '../core/types.ts'
@@ -43,7 +44,8 @@ export function logEnd({ base, entries }: Pick<LoadedLog, 'base' | 'entries'>): 
  * Brings the state up to the end of the log, and writes the beginning of a log whose only voter is `name`.
  *
  * @returns where the new log begins
- * @throws {RaftStartError} when the state does not belong to the log, or nothing leads from one to the other; the new log is empty then
+ * @throws {RaftStartError} when the state does not belong to the log, nothing leads from one to the other, or this version does not know the
+ * log's feature level; the new log is empty then
  * @throws {RangeError} when `name` cannot be that of a member
  */
 export async function foundFromLog(components: RecoveryComponents, name: NodeId): Promise<LogBase> {
@@ -51,11 +53,15 @@ export async function foundFromLog(components: RecoveryComponents, name: NodeId)
   const config = { voters: [name], outgoing: [], learners: [] }
   const fault = configFault(config)
   if (fault !== undefined) throw new RangeError(`The configuration cannot be worked with: ${fault}`)
+  const unknown = logFault(log.base, log.entries, SUPPORTED_LEVEL)
+  if (unknown !== undefined) throw new RaftStartError('unknown-level', unknown)
   const end = logEnd(log)
   await catchUp(components, end.index)
   await stateMachine.flush()
   const chain = (log.entries.at(-1) ?? log.base).chain
-  const base: LogBase = { index: end.index, term: end.term, chain, config }
+  const level = levelAfter(log.base, log.entries)
+  const place = { index: end.index, term: end.term, chain, config }
+  const base: LogBase = level === FIRST_LEVEL ? place : { ...place, level }
   const term = Math.max(log.hardState.term, end.term)
   await into.persist({ hardState: { term, votedFor: undefined }, truncateFrom: undefined, entries: [] })
   await into.reset(base)

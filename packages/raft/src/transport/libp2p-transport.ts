@@ -13,6 +13,7 @@
 
 import { createLinks, createRpc, type FrameLinks, type Libp2pHost, type RpcEndpoint } from '@quorate/wire'
 import type { RaftLogger } from '../api.ts'
+import { SUPPORTED_LEVEL } from '../core/announcements.ts'
 import type { Message } from '../core/messages.ts'
 import type { Index, LogBase, NodeId } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
@@ -64,9 +65,6 @@ const OLDER_COPY = 'older copy: '
 
 /** Peers whose hello is remembered, beyond those that there is a link with. */
 const MAX_CALLERS = 512
-
-/** What this version can do at most; a new ability that all members must have raises it. */
-const FEATURE_LEVEL = 1
 
 export interface Libp2pTransportInit {
   /** A started host. Stopped by its owner, after the transport. */
@@ -151,7 +149,7 @@ class PeerTransport implements Libp2pTransport {
       clusterId: init.clusterId,
       memberId,
       incarnation: init.incarnation,
-      featureLevel: FEATURE_LEVEL,
+      featureLevel: SUPPORTED_LEVEL,
       life: init.life
     }
     const encodedHello = encodeHello(hello)
