@@ -13,6 +13,7 @@ import {
   openSeenFile,
   openSegmentLog,
   openSnapshotStore,
+  peerOf,
   QuarantineNeededError,
   type Raft,
   type RaftLogger
@@ -184,7 +185,9 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       // It is refused from now on, and finds out why (`standing-watch.ts`).
       if (code === 'peer-lost-log' && peer !== undefined) transport.condemn(peer, detail)
     })
-    raft.on('role', ({ role, term, leader }) => logger('raft').info({ role, term, leader: leader ?? 'none' }, 'role'))
+    raft.on('role', ({ role, term, leader }) =>
+      logger('raft').info({ role, term, leader: leader === undefined ? 'none' : peerOf(leader) }, 'role')
+    )
 
     const connected = (): ReadonlySet<PeerIdString> => network.connected()
     const membership = new Membership(
