@@ -9,8 +9,9 @@
  */
 
 import type { PeerIdString } from '@quorate/client/api'
-import type { Life, Raft } from '@quorate/raft'
+import type { Life, NodeId, Raft } from '@quorate/raft'
 import type { Logger } from '../ports.ts'
+import type { RpcResponse } from '../rpc/methods.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import type { OpResult } from '../state/ops.ts'
 import { namesIn } from './member-names.ts'
@@ -38,6 +39,13 @@ export interface StandingWatchInit {
   readonly intervalMs: number
   /** Called once. */
   readonly onLost: (standing: Standing) => void
+}
+
+function standingBy(answer: RpcResponse<'Cluster.membership'>, name: NodeId): Standing | undefined {
+  if (answer.names.length === 0) return { type: 'removed' }
+  if (answer.objection !== undefined) return { type: 'quarantined', reason: answer.objection }
+  if (answer.names.includes(name)) return undefined
+  return { type: 'quarantined', reason: `${name} is an earlier life of this peer, and it has had another since` }
 }
 
 export class StandingWatch {
@@ -94,14 +102,10 @@ export class StandingWatch {
             logger.debug({ peer, error: String(error) }, 'cannot ask a peer how this one stands')
           )
         if (answer === undefined || !answer.confirmed || answer.clusterId !== clusterId) continue
-        if (answer.names.length === 0) this.tell(peer, { type: 'removed' })
-        else if (answer.objection !== undefined) this.tell(peer, { type: 'quarantined', reason: answer.objection })
-        else if (!answer.names.includes(raft.id)) {
-          this.tell(peer, {
-            type: 'quarantined',
-            reason: `${raft.id} is an earlier life of this peer, and it has had another since`
-          })
-        } else if (this.refused) continue
+        // One that has nothing against this peer says little: only another may have seen what it lost.
+        const standing = standingBy(answer, raft.id)
+        if (standing === undefined) continue
+        this.tell(peer, standing)
         return
       }
     } finally {

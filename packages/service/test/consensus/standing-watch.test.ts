@@ -124,6 +124,15 @@ describe('a peer that is refused as an older copy of itself', () => {
   })
 })
 
+describe('a peer whose leader takes nothing from it any more', () => {
+  it('asks all, since only the leader may have seen what it lost', async (context) => {
+    const { watch, told, pass } = setUp(context, { b: {}, c: { objection: 'a does not hold entry 6' } })
+    await pass()
+    assert.deepEqual(told, [{ type: 'quarantined', reason: 'a does not hold entry 6' }])
+    watch.stop()
+  })
+})
+
 describe('a peer with data of an earlier life', () => {
   it('is a member, and its data is not: it does not count as removed', async (context) => {
     const { watch, told, pass } = setUp(context, { b: { names: ['a#00000001'] } })
