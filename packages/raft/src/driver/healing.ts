@@ -10,7 +10,7 @@ import { QuarantineNeededError, RaftStartError, SnapshotTransferError } from '..
 import type { Clock, LinkedEntry, LoadedLog, LogContent } from '../ports.ts'
 import { systemClock } from './clock.ts'
 import type { Connection } from './connection.ts'
-import { isAskable, Peers } from './peers.ts'
+import { isAskable, judgeFailedFetch, Peers } from './peers.ts'
 import { Repair } from './repair.ts'
 import { serveEntries } from './shared-entries.ts'
 import { Snapshotter } from './snapshotter.ts'
@@ -107,7 +107,7 @@ export class Healing {
           await snapshotter.fetch(peer, offer)
           return
         } catch (error) {
-          this.#signal.throwIfAborted()
+          judgeFailedFetch(error, this.#signal)
           logger?.warn(`The snapshot at ${offer.index} could not be had from ${peer}: ${String(error)}`)
         }
       }

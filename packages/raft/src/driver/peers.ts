@@ -6,6 +6,7 @@
 import { membersOf } from '../core/members.ts'
 import type { ClusterConfig, Index, LogBase, NodeId } from '../core/types.ts'
 import type { Clock, EntriesAnswer, EntriesRequest, LogReport, Transport } from '../ports.ts'
+import { isDiskFull } from '../storage/errors.ts'
 
 /** For a call that is answered from memory. One that makes a snapshot may take longer, and is bounded by the transport. */
 const CALL_TIMEOUT_MS = 3000
@@ -20,6 +21,12 @@ export type AskableTransport = Transport & Required<Pick<Transport, 'fetchLogRep
 
 export const isAskable = (transport: Transport): transport is AskableTransport =>
   transport.fetchLogReport !== undefined && transport.fetchEntries !== undefined && transport.fetchOffer !== undefined
+
+/** A snapshot could not be had: from this peer, for now, or ever, since the own disk fails (T51). @throws what is final */
+export function judgeFailedFetch(error: unknown, signal: AbortSignal): void {
+  signal.throwIfAborted()
+  if (error instanceof Error && error.name === 'StorageFailedError' && !isDiskFull(error)) throw error
+}
 
 export interface PeerReport extends LogReport {
   readonly peer: NodeId

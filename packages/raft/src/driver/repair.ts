@@ -31,7 +31,7 @@ import type {
   SnapshotManifest,
   SnapshotStore
 } from '../ports.ts'
-import type { PeerReport, Peers } from './peers.ts'
+import { judgeFailedFetch, type PeerReport, type Peers } from './peers.ts'
 import { checkAnswer } from './shared-entries.ts'
 
 /** Entries asked for at first; each further request of the same stretch asks for twice as many, as the stretch is a long one. */
@@ -200,7 +200,7 @@ export class Repair {
         walk.count = Math.max(goal.end.index - offer.index, 0)
         return
       } catch (error) {
-        signal.throwIfAborted()
+        judgeFailedFetch(error, signal)
         logger?.warn(`The snapshot at ${offer.index} could not be had from ${peer}: ${String(error)}`)
       }
     }

@@ -52,6 +52,14 @@ export class StorageFailedError extends Error {
   }
 }
 
+/** Whether there was no room on the disk, or no more of it for this user: nothing that was written before is in doubt then. */
+export function isDiskFull(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && (at.code === 'ENOSPC' || at.code === 'EDQUOT')) return true
+  }
+  return false
+}
+
 /** The caller broke the contract of the storage: a hole in the log, two calls at once, a base beyond the log. A bug, not a state of the disk. */
 export class StorageMisuseError extends Error {
   static override readonly name = 'StorageMisuseError'

@@ -57,8 +57,10 @@ export function salvage(remnants: Remnants): LogRemains {
   for (const [n, bytes] of segments.entries()) {
     if (bytes.length < SEGMENT_HEADER_BYTES) continue
     const header = decodeSegmentHeader(bytes, seed)
-    if (header !== undefined && header !== 'newer') know(header.previousIndex, header.previousChain)
-    // The field may be right although the header is not: then the checksums of the commits say so.
+    const sound = header !== undefined && header !== 'newer'
+    if (sound) know(header.previousIndex, header.previousChain)
+    // The field may be right although the header is not: then the checksums of the commits say so. They do the same in a file of another
+    // node (T58), the entries of which prove themselves by their chains, and which tells nothing of where this log ended.
     const frameSeed = frameSeedOf(bytes)
     for (let at = findFrame(bytes, SEGMENT_HEADER_BYTES, frameSeed); at !== undefined; ) {
       const frame = decodeFrameHeader(bytes, at, frameSeed)!
@@ -66,7 +68,7 @@ export function salvage(remnants: Remnants): LogRemains {
       const whole = readEntries(bytes, at + FRAME_HEADER_BYTES, Math.min(after, bytes.length), entries)
       const endIndex = frame.cutAfter + frame.count
       if (frame.count > 0) know(endIndex, frame.lastChain)
-      if (last === undefined || frame.seq > last.seq) {
+      if (sound && (last === undefined || frame.seq > last.seq)) {
         const isTail = after <= bytes.length && (after === bytes.length || mayBeTorn(bytes, after, bytes.length))
         last = {
           seq: frame.seq,

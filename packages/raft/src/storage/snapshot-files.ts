@@ -15,7 +15,7 @@ import { randomBytes } from 'node:crypto'
 import type { LogBase } from '../core/types.ts'
 import type { SnapshotManifest, SnapshotStore, SnapshotWriter } from '../ports.ts'
 import { checksum } from './checksum.ts'
-import { SnapshotDamagedError, SnapshotRefusedError } from './errors.ts'
+import { SnapshotDamagedError, SnapshotRefusedError, StorageFailedError } from './errors.ts'
 import { type FileSystem, nodeFileSystem } from './file-system.ts'
 import { checkManifest, chunkOffset, decodeManifest, MANIFEST_FILE } from './snapshot-manifest.ts'
 import { DATA_FILE, SnapshotFilesWriter, type SnapshotPlace, writeManifest } from './snapshot-writer.ts'
@@ -120,7 +120,7 @@ class SnapshotFiles implements SnapshotStore {
       return await this.#writer(place, id, base, manifest, await this.#soundChunks(place.temporary, manifest))
     } catch (error) {
       place.release()
-      throw error
+      throw new StorageFailedError(`Could not begin to write the snapshot ${place.name}`, error)
     }
   }
 
