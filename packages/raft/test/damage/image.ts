@@ -16,6 +16,8 @@ export interface NodeImage {
   readonly fileSystem: CrashFileSystem
   readonly machine: RegisterMachine
   readonly lastIndex: number
+  /** It was closed, and not killed. */
+  readonly closed: boolean
 }
 
 export interface Image {
@@ -89,14 +91,14 @@ export async function makeImage(seed: number): Promise<Image> {
   for (const { id, fileSystem, machine } of nodes) {
     const raft = rafts.get(id)!
     const { lastIndex } = raft.status()
+    let closed = false
     if (random.below(3) === 0) {
-      let closed = false
       void raft.close().then(() => {
         closed = true
       })
       assert(await world.run(() => closed, 5000), 'the image is not made: a node does not close')
     }
-    images.push({ id, fileSystem: fileSystem.copy(), machine: machine.crash(), lastIndex })
+    images.push({ id, fileSystem: fileSystem.copy(), machine: machine.crash(), lastIndex, closed })
   }
   return { nodes: images, acknowledged }
 }
