@@ -55,6 +55,9 @@ export async function foundFromLog(components: RecoveryComponents, name: NodeId)
   if (fault !== undefined) throw new RangeError(`The configuration cannot be worked with: ${fault}`)
   const unknown = logFault(log.base, log.entries, SUPPORTED_LEVEL)
   if (unknown !== undefined) throw new RaftStartError('unknown-level', unknown)
+  if (log.baseLost === true) {
+    throw new RaftStartError('log-damaged', 'where the log begins is lost, and with it what its entries stand for')
+  }
   const end = logEnd(log)
   await catchUp(components, end.index)
   await stateMachine.flush()

@@ -368,10 +368,21 @@ export interface InspectOptions {
  *
  * @returns undefined if there is no log in it; a group without voters in its configuration if a node waited here to be added
  * @throws {HardStateLostError} as `load`
- * @throws {LogUnusableError} as `load`
+ * @throws {LogUnusableError} when a file is of a newer version
  */
 export async function inspectGroup(folder: string, options: InspectOptions = {}): Promise<StoredGroup | undefined> {
-  const stored = await readLog(options.fileSystem ?? nodeFileSystem, folder, contextSeed(options.seedContext))
+  const { fileSystem = nodeFileSystem } = options
+  const seed = contextSeed(options.seedContext)
+  const stored = await readLog(fileSystem, folder, seed).catch((error: unknown) => {
+    if (error instanceof LogUnusableError && error.code === 'base-damaged') return undefined
+    throw error
+  })
+  if (stored === undefined) {
+    // Where the log begins is lost, and with it what its entries mean; term and vote are not.
+    const { hardState } = await readPieces(fileSystem, folder, seed)
+    const { base } = EMPTY_BASE
+    return { hardState: hardState.content.hardState, base, lastIndex: 0, config: base.config, damaged: true }
+  }
   if (stored.hardState === undefined) return undefined
   const newest = stored.entries.findLast((entry) => entry.kind === EntryKind.config)
   const { base } = stored.base

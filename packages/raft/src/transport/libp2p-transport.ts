@@ -209,8 +209,8 @@ class PeerTransport implements Libp2pTransport {
         return undefined
       },
       onUp: (peer) => {
-        // What a peer said before its streams broke is not what it is now: it will say hello again.
-        if (!this.#links.hears(peer)) this.#callers.delete(peer)
+        // What a peer said before its streams broke is not what it is now: it will say hello again. Who was refused stays so until then.
+        if (!this.#links.hears(peer) && this.#callers.get(peer)?.refused !== true) this.#callers.delete(peer)
         this.#tellUp(peer)
       },
       onDown: (peer) => this.#tellDown(peer),

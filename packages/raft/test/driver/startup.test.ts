@@ -150,6 +150,6 @@ describe('describeStoredGroup', () => {
     const entries = [...disk.entries, makeEntry(4, 1, EntryKind.config, encodeConfig(next), chain, checksum)]
     const { hardState, base } = disk
     const group = describeStoredGroup({ hardState, base, entries, faults: [] })
-    assert.deepEqual(group, { hardState, base, lastIndex: 4, config: next })
+    assert.deepEqual(group, { hardState, base, lastIndex: 4, config: next, damaged: false })
   })
 })

@@ -130,10 +130,26 @@ describe('segment log', () => {
       hardState: { term: 5, votedFor: 'a' },
       base,
       lastIndex: 1,
-      config
+      config,
+      damaged: false
     })
     assert.equal(fileSystem.operations, before)
     await log.close()
+  })
+
+  it('says of a folder that lost where its log begins that it is damaged, and what its term is', async () => {
+    const fileSystem = new CrashFileSystem()
+    const log = openSegmentLog({ folder: '/raft', fileSystem })
+    await log.load()
+    const entry = makeEntry(1, 5, EntryKind.command, Uint8Array.of(1), 0, checksum)
+    await log.reset({ ...emptyState.base, config: { voters: ['a'], outgoing: [], learners: [] } })
+    await log.persist({ hardState: { term: 5, votedFor: 'a' }, truncateFrom: undefined, entries: [entry] })
+    await log.close()
+    for (const name of (await fileSystem.list('/raft')) ?? []) {
+      if (name.startsWith('base')) await fileSystem.remove(`/raft/${name}`)
+    }
+    const { hardState, damaged } = (await inspectGroup('/raft', { fileSystem }))!
+    assert.deepEqual([hardState, damaged], [{ term: 5, votedFor: 'a' }, true])
   })
 
   it('does what an array would, whatever the steps and the size of a segment', async () => {
