@@ -1,75 +1,39 @@
 /**
- * The life of a daemon: lock, configuration, network, the decision how to start (`plan.ts`), the join or the return if there is one, the
- * peer (`compose.ts`), READY, and the orderly end. The `daemon` command calls it and exits with what it answers.
+ * The life of a daemon: lock, configuration, network, the start (`plan.ts` decides, `starting.ts` carries out), the peer (`compose.ts`),
+ * READY, and the orderly end. The `daemon` command calls it and exits with what it answers.
  *
  * A peer that learns on the way that its data is not what it promised begins again from the decision, with that in mind.
  *
  * Signals count together: the first stops in order, the second warns, the third ends the process at once.
  */
 
-import { access, mkdir, rename } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
-import { type ClusterConfig, countBoot, type DiskPosition, inspectGroup, type NodeId, peerOf } from '@quorate/raft'
+import { countBoot } from '@quorate/raft'
 import type { RunDaemonOptions } from '../cli/daemon-options.ts'
 import { reasonOf } from '../cluster-host/address-book.ts'
 import { lockFolder } from '../config/folder-lock.ts'
 import { loadIdentity } from '../config/identity.ts'
 import { loadConfig } from '../config/load.ts'
-import { folderLayout } from '../config/paths.ts'
 import { peerIdOf } from '../config/peer-address.ts'
 import { PeerstoreFile } from '../config/peerstore-file.ts'
-import { moveAsideRaft, refuseForeignRaft } from '../config/raft-folder.ts'
-import type { ServiceConfig } from '../config/schema.ts'
+import { refuseForeignRaft } from '../config/raft-folder.ts'
 import { StartError } from '../errors.ts'
 import { createLogging, logFormat } from '../logging/logger.ts'
 import type { Logger } from '../ports.ts'
 import { isCutShort } from '../recovery/recover.ts'
 import { packageVersion } from '../version.ts'
-import { askAround } from './ask-around.ts'
 import { type Peer, type PeerEnd, startPeer } from './compose.ts'
-import {
-  clusterIdOfPeerset,
-  foundingGroup,
-  type Group,
-  nameIn,
-  newGroup,
-  newIncarnation,
-  randomClusterId,
-  readGroup,
-  readMembership,
-  seedOf,
-  writeGroup,
-  writeMembership
-} from './group-file.ts'
-import { askToJoin, type JoinAnswer } from './join.ts'
-import { type Network, openNetwork } from './network.ts'
-import { type Plan, planStart } from './plan.ts'
-import { rejoin } from './rejoin.ts'
+import { type Group, readMembership, writeGroup, writeMembership } from './group-file.ts'
+import { openNetwork } from './network.ts'
+import { moveAside } from './set-aside.ts'
+import { type Context, carryOut, EMPTY_DISK, makePlan } from './starting.ts'
 import { watchForTwins } from './twins.ts'
 
-/** An answer to a join comes after the target has found its leader and committed a change. */
-const JOIN_MARGIN_MS = 5_000
 /** Leaving is tried for so long when `leave_on_shutdown` is set. */
 const LEAVE_TIMEOUT_MS = 10_000
 
-const EMPTY_DISK: DiskPosition = { term: 0, lastIndex: 0 }
-
 /** How the daemon came to its end: the exit code, or why it begins again without the data that it has. */
 type Outcome = { readonly exitCode: number } | { readonly lost: string }
-
-interface Context {
-  readonly config: ServiceConfig
-  readonly options: RunDaemonOptions
-  readonly network: Network
-  /** IDs that the operator wrote addresses of. */
-  readonly peerstorePeers: readonly string[]
-  readonly logger: (component: string) => Logger
-  /** Why the data that is there may not be used, as far as this run of the daemon has learned. */
-  readonly lost: string | undefined
-  /** Aborts when the daemon is told to stop. */
-  readonly stop: AbortSignal
-}
 
 /**
  * Runs a daemon until it is told to stop, is removed, or cannot go on.
@@ -210,194 +174,6 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
     await peer?.stop()
   }
   return await conclude(end, context, group)
-}
-
-/** Looks at what is there, and decides. */
-async function makePlan({ config, options, network, lost }: Context): Promise<{ plan: Plan; position: DiskPosition }> {
-  const raft = config.consensus.raft
-  const group = await readGroup(raft.dataFolder)
-  if (group !== undefined && peerOf(nameIn(group, network.id)) !== network.id) {
-    throw new StartError(
-      `the consensus data in ${raft.dataFolder} is that of peer ${peerOf(nameIn(group, network.id))}, and this peer is ${network.id}: move it away, or put its identity.json back`
-    )
-  }
-  const stored = group === undefined ? undefined : await inspect(raft.dataFolder, group)
-  const unreadable = typeof stored === 'string' ? stored : undefined
-  const position = stored === undefined || typeof stored === 'string' ? EMPTY_DISK : stored
-  const plan = planStart({
-    self: network.id,
-    group,
-    lost: lost ?? unreadable,
-    logIsEmpty: position.lastIndex === 0,
-    membership: await readMembership(config.folder),
-    bootstrap: options.bootstrap,
-    initPeerset: raft.initPeerset
-  })
-  return { plan, position }
-}
-
-/** @returns how far the disk reaches; or, in words, why nobody can tell any more how this peer voted (T53) */
-async function inspect(dataFolder: string, group: Group): Promise<DiskPosition | string> {
-  try {
-    const stored = await inspectGroup(dataFolder, { seedContext: seedOf(group) })
-    return stored === undefined
-      ? EMPTY_DISK
-      : { term: stored.hardState.term, lastIndex: stored.damaged ? undefined : stored.lastIndex }
-  } catch (error) {
-    if (error instanceof Error && error.name === 'HardStateLostError') return error.message
-    throw error
-  }
-}
-
-interface Start {
-  readonly group: Group
-  /** Whether the data begins with this start. */
-  readonly fresh: boolean
-  readonly bootstrap: ClusterConfig | undefined
-  readonly knownPeers: readonly string[]
-  /** Whether the start fails without a leader. */
-  readonly forming: boolean
-}
-
-async function carryOut(plan: Exclude<Plan, { type: 'refuse' }>, context: Context): Promise<Start | 'removed'> {
-  const { config, network, logger, stop } = context
-  const log = logger('cluster')
-  const raft = config.consensus.raft
-  switch (plan.type) {
-    case 'restart': {
-      if (plan.note !== undefined) log.info(plan.note)
-      // Data of a cluster that never had a leader: the same first configuration again.
-      const { group, forming, voters } = plan
-      const names = group.name === undefined ? voters : [group.name]
-      const bootstrap = forming && voters !== undefined && names !== undefined ? firstConfig(names) : undefined
-      return { group, fresh: false, bootstrap, knownPeers: [], forming }
-    }
-    case 'form': {
-      const alone = plan.voters.length === 1
-      const objection = await askAround(network, [...context.peerstorePeers, ...raft.initPeerset], alone, stop)
-      if (objection?.type === 'refuse') throw new StartError(objection.reason)
-      if (objection !== undefined) return await comeBack({ ...objection, type: 'rejoin' }, context)
-      const clusterId = alone ? randomClusterId() : clusterIdOfPeerset(plan.voters)
-      const group = alone ? newGroup(clusterId, network.id) : foundingGroup(clusterId)
-      await moveStrayData(config, log)
-      await writeGroup(raft.dataFolder, group)
-      log.info(
-        { clusterId, voters: plan.voters },
-        alone ? 'forming a new cluster of one peer' : 'forming a cluster of the fixed peerset'
-      )
-      const bootstrap = firstConfig(alone ? [nameIn(group, network.id)] : plan.voters)
-      return { group, fresh: true, bootstrap, knownPeers: [], forming: !alone }
-    }
-    case 'join': {
-      const incarnation = newIncarnation()
-      const { current } = plan
-      const answer = await askToJoin(
-        { libp2p: network.libp2p, rpc: network.rpc, logger: log },
-        {
-          addresses: plan.addresses,
-          peername: config.cluster.peername,
-          session: network.sessions.session,
-          incarnation,
-          current: current && { clusterId: current.clusterId, name: nameIn(current, network.id) },
-          dialTimeoutMs: config.cluster.dialPeerTimeoutMs,
-          answerTimeoutMs: raft.waitForLeaderTimeoutMs + JOIN_MARGIN_MS,
-          signal: stop
-        }
-      )
-      if (answer.alreadyMember && current !== undefined) {
-        const knownPeers = await meet(answer, network)
-        log.info(
-          { clusterId: answer.clusterId },
-          'this peer is a member already: --bootstrap is not needed, and nothing was changed'
-        )
-        return { group: current, fresh: false, bootstrap: undefined, knownPeers, forming: false }
-      }
-      return await begin(answer, incarnation, context)
-    }
-    case 'rejoin':
-      return await comeBack(plan, context)
-  }
-}
-
-/** Lets a member that may have forgotten what it promised in again, as a stranger (T34, T35). */
-async function comeBack(plan: Extract<Plan, { type: 'rejoin' }>, context: Context): Promise<Start | 'removed'> {
-  const { config, network, logger, stop } = context
-  const log = logger('cluster')
-  const { clusterId, why } = plan
-  log.warn(
-    { clusterId, why },
-    'this peer does not vote as the one that it was: it comes back to its cluster as a learner'
-  )
-  const incarnation = newIncarnation()
-  const outcome = await rejoin(network, {
-    clusterId,
-    request: {
-      peername: config.cluster.peername,
-      session: network.sessions.session,
-      addresses: network.libp2p.getMultiaddrs().map(String),
-      incarnation,
-      returns: true
-    },
-    answerTimeoutMs: config.consensus.raft.waitForLeaderTimeoutMs + JOIN_MARGIN_MS,
-    logger: log,
-    signal: stop
-  })
-  return outcome.type === 'removed' ? 'removed' : await begin(outcome.answer, incarnation, context)
-}
-
-/** Begins a new life of the data folder, as the learner that the members let in. What was there is kept aside. */
-async function begin(answer: JoinAnswer, incarnation: string, { config, network, logger }: Context): Promise<Start> {
-  const log = logger('cluster')
-  const { clusterId } = answer
-  const knownPeers = await meet(answer, network)
-  await moveAside(config, log)
-  const group = newGroup(clusterId, network.id, incarnation)
-  await writeMembership(config.folder, { clusterId, state: 'member' })
-  await writeGroup(config.consensus.raft.dataFolder, group)
-  log.info({ clusterId, peers: knownPeers.length }, 'joining: this peer learns the state, then it votes')
-  return { group, fresh: true, bootstrap: undefined, knownPeers, forming: false }
-}
-
-/** Learns the addresses of the members. @returns the others' IDs */
-async function meet(answer: JoinAnswer, network: Network): Promise<readonly string[]> {
-  for (const { id, addresses } of answer.peers) await network.addressBook.learn({ id, addresses })
-  return answer.peers.map(({ id }) => id).filter((id) => id !== network.id)
-}
-
-const firstConfig = (voters: readonly NodeId[]): ClusterConfig => ({ voters, outgoing: [], learners: [] })
-
-/** Consensus data, state and tracker go together: they are of one cluster. */
-async function moveAside(config: ServiceConfig, log: Logger): Promise<void> {
-  const raft = config.consensus.raft
-  const backup = await moveAsideRaft(raft.dataFolder, raft.backupsRotate)
-  if (backup !== undefined) {
-    await moveInto(backup, config)
-    log.info({ backup }, 'the data that was here is kept aside')
-  } else await moveStrayData(config, log)
-}
-
-/** State without consensus data belongs to nothing: a move aside was cut short, or somebody removed `raft/`. It is kept as a backup. */
-async function moveStrayData(config: ServiceConfig, log: Logger): Promise<void> {
-  const raft = config.consensus.raft
-  const { state, tracker } = folderLayout(config.folder)
-  if (!(await exists(state)) && !(await exists(tracker))) return
-  await mkdir(raft.dataFolder, { recursive: true, mode: 0o700 })
-  await moveInto(raft.dataFolder, config)
-  const backup = await moveAsideRaft(raft.dataFolder, raft.backupsRotate)
-  log.warn({ backup }, 'state without consensus data was here: it is kept aside')
-}
-
-async function moveInto(backup: string, config: ServiceConfig): Promise<void> {
-  const { state, tracker } = folderLayout(config.folder)
-  if (await exists(state)) await rename(state, join(backup, 'state'))
-  if (await exists(tracker)) await rename(tracker, join(backup, 'tracker'))
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false
-  )
 }
 
 /** Of a cluster that was recovered from this peer, until the others that were named are back. */
