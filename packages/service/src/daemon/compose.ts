@@ -40,6 +40,7 @@ import type { Informer, IpfsConnector, Logger, PinsetChange } from '../ports.ts'
 import type { OpResult } from '../state/ops.ts'
 import { openPinsetState } from '../state/pinset-state.ts'
 import { createTracker } from '../tracker/tracker.ts'
+import { stateCaughtUp } from './catch-up.ts'
 import { type Group, nameIn, seedOf } from './group-file.ts'
 import { answerStrangers } from './introductions.ts'
 import type { Network } from './network.ts'
@@ -179,6 +180,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       }
     )
     stops.push(() => raft.close({ handOverMs: HAND_OVER_MS }))
+    const begunAnew = state.appliedIndex() === 0 && raft.status().lastIndex > 0
     raft.on('halt', ({ reason }) => init.onEnd({ type: 'halted', reason }))
     raft.on('alarm', ({ code, detail, peer }) => {
       logger('raft').warn({ code }, detail)
@@ -306,6 +308,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     }
     onChange = (change) => tracker.onChange(change)
     await connecting
+    if (begunAnew) await stateCaughtUp(raft, AbortSignal.any([init.signal, starting.signal]))
     await tracker.start()
     stops.push(() => tracker.stop())
     await ipfs.start(() => exchange.refresh('ping'))
