@@ -37,6 +37,8 @@ export interface NemesisComponents {
   readonly panel: Panel
   readonly nodes: readonly SimActor[]
   readonly profile: SwarmProfile
+  /** A leader was cut off, and its clients do not know. */
+  readonly onLeaderCut?: (slot: number) => void
 }
 
 export class Nemesis {
@@ -62,6 +64,8 @@ export class Nemesis {
   readonly #failures: Prng
   readonly #healths: Prng
   readonly #leavers: Prng
+  readonly #insistence: Prng
+  readonly #onLeaderCut: ((slot: number) => void) | undefined
   /** About the time from a node's decision to its arrival, durable, at another. */
   readonly #hopUs: number
   readonly #everyUs: readonly number[]
@@ -84,6 +88,8 @@ export class Nemesis {
     this.#failures = prng.fork('disk failures')
     this.#healths = prng.fork('health')
     this.#leavers = prng.fork('leavers')
+    this.#insistence = prng.fork('insistence')
+    this.#onLeaderCut = components.onLeaderCut
     const { network, disk } = components.profile
     this.#hopUs = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
     this.#everyUs = [
@@ -200,6 +206,13 @@ export class Nemesis {
       else if (node.paused) node.resume()
       for (const peer of this.#nodes) if (peer !== node) this.#hint(peer.slot, node.slot, true)
     }
+    if (this.#profile.standing.healthEveryUs > 0) this.#spoilLeader()
+  }
+
+  /** Everybody is well but who leads: it is to be seen that another takes over. */
+  #spoilLeader(): void {
+    const leader = this.#whomToAsk(this.#healths)
+    for (const node of this.#nodes) node.feels?.(node === leader ? 'unfit' : 'good')
   }
 
   // ---- processes
@@ -287,6 +300,16 @@ export class Nemesis {
       }
     }
     this.#scheduleHeal(prng)
+    this.#insist(slot)
+  }
+
+  /** Clients of a leader that was cut off may go on writing, and ask it for a change of members: a long tail that nobody else has. */
+  #insist(slot: number): void {
+    const node = this.#nodes[slot] as SimActor
+    if (node.view.role !== 'leader' || !this.#insistence.chance(this.#profile.nemesis.insistence)) return
+    this.#onLeaderCut?.(slot)
+    const delayUs = 1 + this.#insistence.below(2 * this.#hopUs)
+    this.#world.schedule(delayUs, EventKind.nemesis, slot, Fault.churnAtOnce, 0, undefined)
   }
 
   /** Others enough to make up a majority, with the node at `slot`, of the voters that it knows. */

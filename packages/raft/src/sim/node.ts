@@ -9,25 +9,27 @@
 import type { Message } from '../core/messages.ts'
 import type { Mutation } from '../core/mutations.ts'
 import { createRaftCore } from '../core/raft.ts'
-import type {
-  Checksum,
-  CoreOptions,
-  CoreStatus,
-  Effect,
-  Health,
-  Index,
-  Input,
-  LogBase,
-  NodeId,
-  RaftCore,
-  RefusalReason,
-  Term
+import {
+  type Checksum,
+  type CoreOptions,
+  type CoreStatus,
+  type Effect,
+  EntryKind,
+  type Health,
+  type Index,
+  type Input,
+  type LogBase,
+  type NodeId,
+  type RaftCore,
+  type RefusalReason,
+  type Term
 } from '../core/types.ts'
 import type { SimActor } from './actor.ts'
 import { SimApplier } from './applier.ts'
 import { type Disk, type PersistEffect, type SnapshotImage, type StateImage, stateOf } from './disk.ts'
 import { type History, messageDigest, TraceCode } from './history.ts'
 import type { ElectionConduct } from './judges/election-conduct.ts'
+import { intakeBounded } from './judges/intake.ts'
 import type { Panel } from './judges/panel.ts'
 import type { NodeView } from './judges/view.ts'
 import { Violation } from './judges/violation.ts'
@@ -534,6 +536,10 @@ export class SimNode implements SimActor {
     switch (effect.type) {
       case 'proposed':
         history.note(world.nowUs, TraceCode.proposed, this.slot, effect.first, effect.last, undefined)
+        // A change of members may always be appended: it can be what brings a group out of trouble.
+        if (panel.conduct !== undefined && this.core?.entry(effect.last)?.kind === EntryKind.command) {
+          intakeBounded(this.view, effect, this.core.status(this.nowMs).appliedIndex, this.#around.profile.core)
+        }
         this.applier.proposed(effect.last, effect.term, request.settle)
         return
       case 'refused':

@@ -171,7 +171,8 @@ class Simulation {
       history: this.#history,
       panel: this.#panel,
       nodes: this.#nodes,
-      profile: this.#profile
+      profile: this.#profile,
+      onLeaderCut: (slot: number) => this.#workload.insist(slot)
     }
     this.#nemesis = new Nemesis(components, prng.fork('nemesis'))
     this.#workload = new Workload(
@@ -264,6 +265,7 @@ class Simulation {
         break
       case EventKind.restart:
         this.#nemesis.restart(slot, a)
+        this.#workload.nodeStarted(slot)
         break
       case EventKind.resume:
         this.#nemesis.resume(slot, a)

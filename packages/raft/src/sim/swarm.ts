@@ -67,6 +67,8 @@ export interface NemesisProfile {
   readonly strike: number
   /** Chance that a new leader is asked for a change of membership before it has settled. */
   readonly churnAtElection: number
+  /** Chance that clients of a leader which is cut off go on writing to it, and ask it for a change. */
+  readonly insistence: number
 }
 
 export interface WorkloadProfile {
@@ -75,6 +77,10 @@ export interface WorkloadProfile {
   /** Payloads in one proposal, at most. */
   readonly maxBatch: number
   readonly maxPayloadBytes: number
+  /** Chance that a request goes to anybody, not to who is believed to lead. */
+  readonly astray: number
+  /** Reads that a node is asked for as soon as it has started, at most. */
+  readonly readsAtStart: number
   /** Clients that write in sessions. */
   readonly sessions?: SessionProfile | undefined
 }
@@ -144,7 +150,9 @@ export const FAULT_FAMILIES = [
   'upgrades',
   'sessions',
   'digests',
-  'brokenState'
+  'brokenState',
+  'insistence',
+  'astray'
 ] as const
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
@@ -207,7 +215,9 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
     upgrades: seldom(),
     sessions: prng.fork('sessions').below(2) === 0,
     digests: prng.fork('digests').below(2) === 0,
-    brokenState: prng.fork('broken state').below(2) === 0 && !calm
+    brokenState: prng.fork('broken state').below(2) === 0 && !calm,
+    insistence: prng.fork('insistence').below(3) === 0 && !calm,
+    astray: prng.fork('astray').below(2) === 0 && !calm
   }
   for (const family of without) drawn[family] = false
   return drawn
@@ -283,7 +293,8 @@ function drawNemesis(prng: Prng, on: Switches): NemesisProfile {
     churnEveryUs: on.churn ? prng.logUniform(150 * MS, 5 * S) : 0,
     transferEveryUs: on.transfer ? prng.logUniform(300 * MS, 8 * S) : 0,
     strike: on.strike ? prng.pick([100_000, 300_000, 600_000, 900_000]) : 0,
-    churnAtElection: on.churn ? prng.pick([0, 200_000, 800_000]) : 0
+    churnAtElection: on.churn ? prng.pick([0, 200_000, 800_000]) : 0,
+    insistence: on.insistence ? 500_000 : 0
   }
 }
 
@@ -293,6 +304,8 @@ function drawWorkload(prng: Prng, on: Switches): WorkloadProfile {
     meanReadUs: on.reads ? prng.logUniform(30 * MS, 400 * MS) : 0,
     maxBatch: prng.below(2) === 0 ? 1 : prng.between(2, 6),
     maxPayloadBytes: prng.below(2) === 0 ? 8 : 64,
+    astray: on.astray ? prng.pick([500_000, 1_000_000]) : 166_667,
+    readsAtStart: on.astray && on.reads ? prng.pick([2, 8]) : 0,
     sessions: on.sessions ? drawSessions(prng.fork('sessions')) : undefined
   }
 }

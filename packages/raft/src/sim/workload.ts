@@ -26,7 +26,7 @@ export interface WorkloadStats {
   leaseReads: number
 }
 
-const Job = { propose: 0, read: 1, leaseRead: 2, session: 3, again: 4 } as const
+const Job = { propose: 0, read: 1, leaseRead: 2, session: 3, again: 4, readAtStart: 5 } as const
 
 export class Workload {
   readonly stats: WorkloadStats = {
@@ -53,6 +53,8 @@ export class Workload {
   /** Which register a read asks for. */
   readonly #asked: Prng
   readonly #leaseReads: Prng
+  readonly #atStart: Prng
+  readonly #insisting: Prng
   readonly #sessions: Prng
   readonly #writers: SessionWriters | undefined
 
@@ -76,6 +78,8 @@ export class Workload {
     this.#registers = registers
     this.#asked = prng.fork('registers')
     this.#leaseReads = prng.fork('lease reads')
+    this.#atStart = prng.fork('reads at start')
+    this.#insisting = prng.fork('insisting')
     this.#sessions = prng.fork('sessions')
     this.#writers = sessions && this.#writersIn(sessions)
   }
@@ -124,6 +128,9 @@ export class Workload {
       this.#scheduleNext(Job.session, this.#profile.meanProposalUs, this.#sessions)
     } else if (job === Job.again) {
       this.#writers?.again(subject as SessionWrite)
+    } else if (job === Job.readAtStart) {
+      const node = this.#nodes[subject as number] as SimActor
+      this.#readFrom(node, this.#atStart.below(REGISTERS), (at, settle) => at.read(settle))
     } else {
       this.#leaseRead()
       this.#scheduleNext(Job.leaseRead, this.#standing?.meanLeaseReadUs ?? 0, this.#leaseReads)
@@ -158,12 +165,30 @@ export class Workload {
   }
 
   #whom(prng: Prng): SimActor {
-    return (prng.below(6) === 0 ? prng.pick(this.#nodes) : this.#nodes[this.#believed]) as SimActor
+    return (prng.chance(this.#profile.astray) ? prng.pick(this.#nodes) : this.#nodes[this.#believed]) as SimActor
+  }
+
+  /** Those who were waiting for the node read from it at once. */
+  nodeStarted(slot: number): void {
+    if (this.#stopped || this.#profile.readsAtStart === 0) return
+    const count = this.#atStart.below(this.#profile.readsAtStart + 1)
+    for (let i = 0; i < count; i++) {
+      this.#world.schedule(1 + this.#atStart.exponential(10_000), EventKind.workload, slot, Job.readAtStart, 0, slot)
+    }
+  }
+
+  /** A node's clients write a good deal at once, whether or not it can do anything with it. */
+  insist(slot: number): void {
+    if (this.#stopped) return
+    const count = this.#insisting.pick([5, 20, 80])
+    for (let i = 0; i < count; i++) this.#proposeTo(this.#nodes[slot] as SimActor, this.#insisting)
   }
 
   #propose(): void {
-    const prng = this.#writes
-    const node = this.#whom(prng)
+    this.#proposeTo(this.#whom(this.#writes), this.#writes)
+  }
+
+  #proposeTo(node: SimActor, prng: Prng): void {
     const count = prng.between(1, this.#profile.maxBatch)
     const extraBytes: number[] = []
     for (let i = 0; i < count; i++) extraBytes.push(prng.below(this.#profile.maxPayloadBytes))
