@@ -9,7 +9,7 @@ import type { Raft } from '../../api.ts'
 import { EMPTY_CONFIG } from '../../core/members.ts'
 import type { Mutation } from '../../core/mutations.ts'
 import { createRaftCore } from '../../core/raft.ts'
-import type { ClusterConfig, CoreInit, CoreStatus, NodeId, RaftCore } from '../../core/types.ts'
+import type { ClusterConfig, CoreInit, CoreOptions, CoreStatus, NodeId, RaftCore } from '../../core/types.ts'
 import { openRaftAround } from '../../driver/driver.ts'
 import type { Clock } from '../../ports.ts'
 import { contextSeed } from '../../storage/log-reader.ts'
@@ -25,6 +25,7 @@ import { Violation } from '../judges/violation.ts'
 import { LogImage } from '../log-image.ts'
 import type { ElectionStage, Outcome, Settle } from '../node.ts'
 import type { Prng } from '../prng.ts'
+import { drawOptions } from '../standing.ts'
 import type { SwarmProfile } from '../swarm.ts'
 import type { World } from '../world.ts'
 import { type DriverBug, type GhostTail, withFileBugs, withLogBugs, withSnapshotBugs } from './bugs.ts'
@@ -82,6 +83,9 @@ export class FullNode implements SimActor {
   readonly #around: FullSurroundings
   readonly #prng: Prng
   readonly #clockRate: number
+  /** Of its own: priority and lease differ from node to node. */
+  readonly #options: CoreOptions
+  readonly #leaseReads: Prng
   readonly #ghost: GhostTail = { entries: [] }
   #life: Life | undefined
   #names = 0
@@ -92,6 +96,8 @@ export class FullNode implements SimActor {
     this.#around = around
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
+    this.#options = drawOptions(prng.fork('options'), around.profile.core, around.profile.standing)
+    this.#leaseReads = prng.fork('lease reads')
     this.id = `n${slot}`
     const { view, reader } = this.#introduce(this.id)
     this.view = view
@@ -163,7 +169,7 @@ export class FullNode implements SimActor {
   }
 
   async #open(life: Life): Promise<void> {
-    const { full, bugs, profile, first } = this.#around
+    const { full, bugs, first } = this.#around
     const { id } = this
     const prng = this.#prng.fork(`life ${this.boot}`)
     const clock = this.#clockOf(life)
@@ -210,7 +216,7 @@ export class FullNode implements SimActor {
       {
         id,
         ...(first.voters.includes(id) ? { bootstrap: first } : {}),
-        options: profile.core,
+        options: this.#options,
         seed: prng.u32()
       }
     )
@@ -447,6 +453,19 @@ export class FullNode implements SimActor {
         panel.promises.readServed(state.index)
       })
       return { type: 'read', index: state.index, registers: state.registers }
+    })
+  }
+
+  leaseRead(settle: Settle): void {
+    const { meanReadPauseUs } = this.#around.profile.standing
+    const process = this.#life?.process
+    this.#request(settle, async (raft, machine) => {
+      const { index, registers } = await raft.leaseRead(async () => {
+        const { state } = machine
+        await process?.delay(1 + this.#leaseReads.exponential(meanReadPauseUs))
+        return state
+      })
+      return { type: 'read', index, registers }
     })
   }
 

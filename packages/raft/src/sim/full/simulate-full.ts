@@ -153,7 +153,8 @@ class FullSimulation {
       this.#nodes,
       this.#panel.registers,
       profile.workload,
-      prng.fork('workload')
+      prng.fork('workload'),
+      profile.standing
     )
     this.#liveness = new LivenessPhase({
       ...components,
