@@ -64,6 +64,8 @@ export interface PeerInit {
   readonly bootstrap: ClusterConfig | undefined
   /** Whom to reach before the log says who is a member: of a joiner, those that the join named. */
   readonly knownPeers: readonly PeerIdString[]
+  /** Whose addresses are written down: asked for what is damaged here, and trusted with nothing else. */
+  readonly peerstorePeers: readonly PeerIdString[]
   /** After so long without a leader the start fails; undefined: never. */
   readonly readyTimeoutMs: number | undefined
   readonly version: string
@@ -173,7 +175,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
         id: name,
         // A node that is damaged repairs itself from its peers first, and may have to wait for them.
         signal: AbortSignal.any([init.signal, starting.signal]),
-        knownPeers: init.knownPeers,
+        knownPeers: [...init.knownPeers, ...init.peerstorePeers],
         options: raftTiming(config.consensus.raft),
         seed: Number.parseInt(network.sessions.session.slice(-8), 16),
         ...(init.bootstrap === undefined ? {} : { bootstrap: init.bootstrap })
