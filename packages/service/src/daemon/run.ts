@@ -144,6 +144,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
       life,
       bootstrap,
       knownPeers,
+      peerstorePeers: context.peerstorePeers.filter((id) => id !== network.id),
       readyTimeoutMs: forming ? raft.waitForLeaderTimeoutMs : undefined,
       version,
       signal,
