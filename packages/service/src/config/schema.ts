@@ -187,8 +187,8 @@ export const sections = {
     path: ['observations', 'metrics'],
     prefix: 'CLUSTER_METRICS_',
     shape: metricsShape,
-    status: 'accepted',
-    meaning: 'Metrics for Prometheus.'
+    status: 'served',
+    meaning: 'Metrics for Prometheus; which they are is told in [metrics.md](metrics.md).'
   }),
   tracing: spec({
     path: ['observations', 'tracing'],

@@ -14,7 +14,7 @@ import {
   type RaftRole,
   type RaftVoice
 } from '@quorate/client/api'
-import type { ClusterConfig, CoreStatus, NodeId, Raft } from '@quorate/raft'
+import { type ClusterConfig, type CoreStatus, type NodeId, peerOf, type Raft } from '@quorate/raft'
 import type { AbortOptions } from '../ports.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import type { OpResult } from '../state/ops.ts'
@@ -187,9 +187,15 @@ function describePeer(status: CoreStatus, id: PeerIdString, peername: string): R
         lastContactMs: Number.isFinite(peer.lastContactAgoMs) ? Math.round(peer.lastContactAgoMs) : undefined
       })
     ),
-    notes: []
+    notes: notesOf(status)
   }
 }
 
-/** The peer that a node of Raft is a life of. */
-const peerOf = (node: NodeId): PeerIdString => node.split('#', 1)[0]!
+/** What else an operator may want to know; what is as usual is left out. */
+function notesOf({ level, supportedLevel, health, priority, leaseRemainingMs }: CoreStatus): string[] {
+  const notes = [`feature level: ${level}${supportedLevel === level ? '' : `; its version knows ${supportedLevel}`}`]
+  if (health !== 'good') notes.push(`health: ${health}`)
+  if (priority !== 0) notes.push(`priority: ${priority}`)
+  if (leaseRemainingMs > 0) notes.push(`lease: for another ${Math.round(leaseRemainingMs)} ms`)
+  return notes
+}

@@ -9,6 +9,7 @@ import {
   type ClusterConfig,
   createLibp2pTransport,
   type Life,
+  openFlightRecordFiles,
   openRaft,
   openSeenFile,
   openSegmentLog,
@@ -33,6 +34,8 @@ import { createDiskInformer } from '../informer/disk.ts'
 import { createPingInformer, parsePing } from '../informer/ping.ts'
 import { createPinqueueInformer } from '../informer/pinqueue.ts'
 import { createTagsInformer } from '../informer/tags.ts'
+import { meterConnector } from '../metrics/metered-connector.ts'
+import { MetricsServer } from '../metrics/server.ts'
 import { MetricsExchange } from '../monitor/exchange.ts'
 import { createMetricStore } from '../monitor/metric-store.ts'
 import { PeerDirectory } from '../peer-directory.ts'
@@ -50,6 +53,9 @@ import { SwarmKeeper } from './swarm.ts'
 
 /** What the others promised (`PeersSeen` of `@quorate/raft`), beside the log. */
 const SEEN_FILE = 'peers-seen.json'
+
+/** Below the folder of the consensus data: what led to a halt, for a replay. */
+const FLIGHT_RECORDS = 'flight-records'
 
 /** How long a leader that stops may take to hand over. */
 const HAND_OVER_MS = 1_000
@@ -69,6 +75,8 @@ export interface PeerInit {
   /** After so long without a leader the start fails; undefined: never. */
   readonly readyTimeoutMs: number | undefined
   readonly version: string
+  /** Serve metrics, whatever the configuration says. */
+  readonly stats: boolean
   /** Ends the start. */
   readonly signal: AbortSignal
   readonly logger: (component: string) => Logger
@@ -114,7 +122,9 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     const state = await openPinsetState({ folder: folders.state, onChange: (change) => onChange(change) })
     stops.push(() => state.close())
 
-    const connector = await createConnector(config, folders.ipfs, logger('ipfs'))
+    const { connector, counts: ipfsCounts } = meterConnector(
+      await createConnector(config, folders.ipfs, logger('ipfs'))
+    )
     const ipfs = new SwarmKeeper({ connector, logger: logger('ipfs') }, startDelayOf(config.ipfsConnector))
     const tracker = createTracker(
       {
@@ -169,6 +179,7 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
         snapshots: openSnapshotStore({ folder: dataFolder }),
         transport,
         stateMachine: state,
+        flightRecords: openFlightRecordFiles({ folder: join(dataFolder, FLIGHT_RECORDS) }),
         logger: raftLogger(logger('raft'))
       },
       {
@@ -249,6 +260,20 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       { libp2p, raft, consensus, state, addressBook, logger: logger('pstoremgr') },
       { id, peername }
     )
+
+    if (init.stats || config.observations.metrics.enableStats) {
+      const metrics = new MetricsServer(
+        {
+          ...{ raft, pinset: state, tracker, monitor, ipfsCounts, connected },
+          members: () => consensus.peers(),
+          logger: logger('metrics')
+        },
+        { id, section: config.observations.metrics, diskMetric: config.informer.disk?.metricType }
+      )
+      await metrics.start()
+      stops.push(() => metrics.stop())
+      logger('metrics').info({ url: metrics.url }, 'serving metrics')
+    }
 
     // The peer as its clients see it.
     const directory = new PeerDirectory({ libp2p, rpc, consensus, membership, connector }, { id, peername, version })

@@ -136,6 +136,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
       })
   )
   let peer: Peer | undefined
+  let unhookRecord = (): void => undefined
   try {
     peer = await startPeer({
       config,
@@ -147,10 +148,12 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
       peerstorePeers: context.peerstorePeers.filter((id) => id !== network.id),
       readyTimeoutMs: forming ? raft.waitForLeaderTimeoutMs : undefined,
       version,
+      stats: options.stats,
       signal,
       logger,
       onEnd: finish
     })
+    unhookRecord = hookFlightRecord(peer, log)
     log.info({ api: peer.apiAddresses, swarm: network.libp2p.getMultiaddrs().map(String) }, 'listening')
     try {
       await peer.waitReady(signal)
@@ -171,6 +174,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
     if (error instanceof Error && error.name === 'QuarantineNeededError') return { lost: error.message }
     throw error
   } finally {
+    unhookRecord()
     twins.stop()
     await peer?.stop()
   }
@@ -233,6 +237,18 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
+
+/** On SIGUSR2 the consensus writes down what it was told in the last while. @returns takes the handler off again */
+function hookFlightRecord({ raft }: Peer, log: Logger): () => void {
+  const onSignal = (): void => {
+    raft.dumpFlightRecord('SIGUSR2').then(
+      (place) => log.info({ place }, 'a flight record of the consensus is written'),
+      (error: unknown) => log.error({ error: reasonOf(error) }, 'a flight record could not be written')
+    )
+  }
+  process.on('SIGUSR2', onSignal)
+  return () => void process.off('SIGUSR2', onSignal)
+}
 
 /** @returns takes the handlers off again */
 function hookSignals(stopping: AbortController): () => void {

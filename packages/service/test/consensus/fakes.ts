@@ -107,6 +107,12 @@ export class FakeRaft implements Raft<OpResult> {
       config,
       configIndex: 0,
       configCommitted: true,
+      logBytes: 0,
+      health: 'good',
+      priority: 0,
+      leaseRemainingMs: 0,
+      level: 1,
+      supportedLevel: 2,
       peers: this.progress
     } as unknown as CoreStatus
   }

@@ -159,7 +159,7 @@ describe('the status of the agreement', () => {
           { id: 'b', state: 'replicate', matchIndex: 7, nextIndex: 10, inflightMessages: 1, lastContactMs: 12 },
           { id: 'd', state: 'replicate', matchIndex: 7, nextIndex: 10, inflightMessages: 1, lastContactMs: undefined }
         ],
-        notes: []
+        notes: ['feature level: 1; its version knows 2']
       }
     )
     assert.deepEqual(

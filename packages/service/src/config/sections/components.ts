@@ -41,9 +41,15 @@ export const pinqueueShape = {
 } as const
 
 export const metricsShape = {
-  enableStats: boolean(false, 'Serve metrics for Prometheus.'),
-  prometheusEndpoint: address('/ip4/127.0.0.1/tcp/8888', 'Where they are served.'),
-  reportingIntervalMs: duration('30s', 'How often they are gathered.')
+  enableStats: boolean(false, 'Serve metrics for Prometheus. `daemon --stats` turns it on as well.'),
+  prometheusEndpoint: address(
+    '/ip4/127.0.0.1/tcp/8888',
+    'Where they are served, without credentials: below `/metrics`.'
+  ),
+  reportingIntervalMs: duration(
+    '30s',
+    'How often the pins are counted by state. All else is as of the moment it is asked for.'
+  )
 } as const
 
 export const tracingShape = {
