@@ -14,7 +14,15 @@ import type {
 } from './core/types.ts'
 import type { SpaceLeft } from './driver/health.ts'
 import type { RaftMetrics } from './driver/metrics.ts'
-import type { Clock, FlightRecordStore, LogStorage, SnapshotStore, StateMachine, Transport } from './ports.ts'
+import type {
+  Clock,
+  DiskWatch,
+  FlightRecordStore,
+  LogStorage,
+  SnapshotStore,
+  StateMachine,
+  Transport
+} from './ports.ts'
 
 export interface AbortOptions {
   readonly signal?: AbortSignal
@@ -54,6 +62,8 @@ export interface RaftComponents<Result> {
   readonly logger?: RaftLogger
   /** Where a node that halts, or is asked to, leaves what led there. Without it nothing is recorded. */
   readonly flightRecords?: FlightRecordStore
+  /** Tells how much room there is for the log: without any to spare, proposals are refused, and leadership is handed over. */
+  readonly disk?: DiskWatch
 }
 
 export interface RaftLogger {

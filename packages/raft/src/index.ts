@@ -26,6 +26,7 @@ export {
   SessionTable
 } from './sessions/session-table.ts'
 export { countBoot, type DiskPosition } from './storage/boot-counter.ts'
+export { type DiskReserve, type DiskReserveInit, openDiskReserve } from './storage/disk-reserve.ts'
 export * from './storage/errors.ts'
 export { type FlightRecordFilesInit, openFlightRecordFiles } from './storage/flight-record-files.ts'
 export { inspectGroup } from './storage/log-reader.ts'

@@ -5,6 +5,7 @@
 
 import type { Message } from './core/messages.ts'
 import type { ClusterConfig, CoreOptions, Entry, HardState, Index, LogBase, NodeId, Term } from './core/types.ts'
+import type { SpaceLeft } from './driver/health.ts'
 
 /** Time, from outside, so that the simulator can own it. */
 export interface Clock {
@@ -65,6 +66,13 @@ export interface LogContent {
   readonly base: LogBase
   /** From `base.index + 1`, without a hole. */
   readonly entries: readonly Entry[]
+}
+
+/** Looks after the room on the disk of the log; the driver starts and stops it. */
+export interface DiskWatch {
+  /** @param onSpace - told at once, and at each change */
+  start(onSpace: (space: SpaceLeft) => void): void
+  stop(): Promise<void>
 }
 
 export interface PersistBatch {

@@ -121,6 +121,8 @@ export type RefusalReason =
   | 'leadership-lost'
   /** The node that should have taken over did not do so within an election timeout. Ask again, or name another. */
   | 'transfer-failed'
+  /** There is no room to spare on the disk of this node. Nothing was appended: ask again once another leads, or there is room. */
+  | 'disk-full'
   /** The node is stopping, or has halted. */
   | 'stopped'
 

@@ -134,6 +134,8 @@ class Driver<Result> implements Raft<Result> {
   /** Why nothing happens any more, once it does not. */
   #stopped: string | undefined
   #closing: Promise<void> | undefined
+  /** On the disk of the log. */
+  #space: SpaceLeft = 'enough'
   /** A wrong state is being put away. Never rejects. */
   #puttingAway: Promise<void> | undefined
 
@@ -206,6 +208,7 @@ class Driver<Result> implements Raft<Result> {
     this.#followMembers()
     this.#ticker.start()
     this.#checkpointer.start()
+    this.#components.disk?.start((space) => this.reportSpace(space))
   }
 
   // --- what the application asks for ------------------------------------------------------------------------------------------
@@ -217,6 +220,10 @@ class Driver<Result> implements Raft<Result> {
 
   proposeMany(commands: readonly Uint8Array[], options: AbortOptions = {}): Promise<readonly Committed<Result>[]> {
     if (this.#stopped !== undefined) return Promise.reject(new ProposalRefusedError('stopped', this.#stopped))
+    // What others propose still has to be written, and the room that is left is for that, for votes and for compaction (T56).
+    if (this.#space === 'none') {
+      return Promise.reject(new ProposalRefusedError('disk-full', 'there is no room to spare on the disk of this node'))
+    }
     return this.#proposals.add(commands, options.signal)
   }
 
@@ -241,6 +248,7 @@ class Driver<Result> implements Raft<Result> {
   }
 
   reportSpace(space: SpaceLeft): void {
+    this.#space = space
     this.#health.setSpace(space)
   }
 
@@ -304,6 +312,7 @@ class Driver<Result> implements Raft<Result> {
     const failures: unknown[] = []
     const ends = [
       () => transport.stop(),
+      async () => this.#components.disk?.stop(),
       () => this.#snapshotter.stop(),
       () => this.#applier.stop(),
       () => this.#writer.idle(),
@@ -601,6 +610,7 @@ class Driver<Result> implements Raft<Result> {
     this.#stop(reason)
     if (this.#recorder !== undefined) this.#dumping = this.#dump(reason)
     void this.#components.transport.stop().catch(() => {})
+    void this.#components.disk?.stop()
     this.#emitter.emit('halt', { reason })
   }
 

@@ -50,6 +50,8 @@ export interface FileSystem {
   /** Removes an empty folder. Not an error if there is none. */
   removeFolder(path: string): Promise<void>
   syncFolder(path: string): Promise<void>
+  /** Of the volume that a folder is on, in bytes, as far as it is there for this process; undefined if it cannot be told. */
+  space?(path: string): Promise<{ readonly freeBytes: number; readonly totalBytes: number } | undefined>
 }
 
 const isMissing = (error: unknown): boolean =>
@@ -178,7 +180,12 @@ export const nodeFileSystem: FileSystem = {
   rename: (from, to) => fsp.rename(from, to),
   remove: async (path) => void (await unlessMissing(fsp.unlink(path))),
   removeFolder: async (path) => void (await unlessMissing(fsp.rmdir(path))),
-  syncFolder
+  syncFolder,
+  async space(path) {
+    const { bavail, blocks, bsize } = (await unlessMissing(fsp.statfs(path))) ?? { bavail: 0, blocks: 0, bsize: 0 }
+    // Some network file systems tell nothing.
+    return blocks === 0 ? undefined : { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
+  }
 }
 
 /**

@@ -27,7 +27,8 @@ import { randomInt } from 'node:crypto'
 import type { Entry, HardState, Index, LogBase, Term } from '../core/types.ts'
 import type { Clock, LoadedLog, LogContent, LogStorage, PersistBatch } from '../ports.ts'
 import { EMPTY_BASE, type StoredBase, writeBase } from './base-file.ts'
-import { HardStateLostError, LogUnusableError, StorageFailedError, StorageMisuseError } from './errors.ts'
+import type { DiskReserve } from './disk-reserve.ts'
+import { HardStateLostError, isDiskFull, LogUnusableError, StorageFailedError, StorageMisuseError } from './errors.ts'
 import { type FileSystem, nodeFileSystem, type WritableFile } from './file-system.ts'
 import { type DurableMark, HardStateFile, NO_MARK, type StoredHardState } from './hard-state.ts'
 import { contextSeed, readLog, readPieces, type StoredLog } from './log-reader.ts'
@@ -43,6 +44,7 @@ import {
   segmentName,
   segmentNumber
 } from './segment.ts'
+import { systemTimers } from './system-timers.ts'
 
 const DEFAULT_SEGMENT_BYTES = 16 * 1024 * 1024
 const DEFAULT_MARK_DELAY_MS = 500
@@ -62,6 +64,8 @@ export interface SegmentLogInit {
   readonly clock?: Pick<Clock, 'after'>
   /** @default the real one */
   readonly fileSystem?: FileSystem
+  /** Makes room when the disk is full, so that the write can be repeated. @default nothing: a full disk ends the log */
+  readonly reserve?: Pick<DiskReserve, 'release'>
   /** Draws the nonce of each segment, unsigned 32 bit. @default a generator that nobody can foresee */
   readonly nonce?: () => number
 }
@@ -82,13 +86,6 @@ interface Segment {
 interface ActiveSegment extends Segment {
   readonly file: WritableFile
   readonly frameSeed: number
-}
-
-const systemTimers: Pick<Clock, 'after'> = {
-  after(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs).unref()
-    return () => clearTimeout(timer)
-  }
 }
 
 /**
@@ -122,6 +119,7 @@ class SegmentLog implements LogStorage {
   readonly #markDelayMs: number
   readonly #clock: Pick<Clock, 'after'>
   readonly #fileSystem: FileSystem
+  readonly #reserve: Pick<DiskReserve, 'release'> | undefined
   readonly #nonce: () => number
 
   /** `faulty`: loaded, with faults. `failed` and `closed` are final. */
@@ -161,6 +159,7 @@ class SegmentLog implements LogStorage {
     this.#markDelayMs = init.markDelayMs ?? DEFAULT_MARK_DELAY_MS
     this.#clock = init.clock ?? systemTimers
     this.#fileSystem = init.fileSystem ?? nodeFileSystem
+    this.#reserve = init.reserve
     this.#nonce = init.nonce ?? (() => randomInt(0x1_0000_0000))
   }
 
@@ -281,7 +280,45 @@ class SegmentLog implements LogStorage {
       throw new StorageMisuseError(`A commit holds at most ${MAX_BODY_BYTES} bytes`)
   }
 
+  /**
+   * Writes one commit; if there is no room for it, once more after room was made. That is no second try after a failed sync (T51): what was
+   * written of it is cut off, durably, and all of it goes to a new segment.
+   */
   async #writeFrame(cutAfter: Index, entries: readonly Entry[]): Promise<void> {
+    try {
+      await this.#tryFrame(cutAfter, entries)
+    } catch (error) {
+      if (!(await this.#makeRoom(error))) throw error
+      await this.#takeBack()
+      await this.#tryFrame(cutAfter, entries)
+    }
+  }
+
+  /** @returns whether the disk was full and is so no more */
+  async #makeRoom(error: unknown): Promise<boolean> {
+    return isDiskFull(error) && this.#reserve !== undefined && (await this.#reserve.release())
+  }
+
+  /** Cuts off what a write left that found no room: all of a segment that was begun for it, the end of one that was there. */
+  async #takeBack(): Promise<void> {
+    const active = this.#active
+    if (active !== undefined && active.bytes > 0) {
+      await active.file.truncate(active.bytes)
+      await active.file.sync()
+      // What a new segment follows is not known after a mere truncation; then the old one goes on.
+      if (this.#last !== undefined) await this.#seal()
+      return
+    }
+    // Nothing of it counts before its first commit; its number is given again, since a gap would be a fault.
+    this.#active = undefined
+    await active?.file.close()
+    const number = active?.number ?? this.#nextNumber
+    await this.#fileSystem.remove(`${this.#folder}/${segmentName(number, this.#lastIndex + 1)}`)
+    await this.#fileSystem.syncFolder(this.#folder)
+    this.#nextNumber = number
+  }
+
+  async #tryFrame(cutAfter: Index, entries: readonly Entry[]): Promise<void> {
     const last = entries.at(-1)
     const bodyBytes = bodyBytesOf(entries)
     // A new segment says what it follows, which is not known after a mere truncation; then the old one grows a little longer.
@@ -455,7 +492,12 @@ class SegmentLog implements LogStorage {
   }
 
   async #replaceBase(stored: StoredBase): Promise<void> {
-    await writeBase(this.#fileSystem, this.#folder, this.#seed, stored, this.#baseRevision + 1)
+    const write = () => writeBase(this.#fileSystem, this.#folder, this.#seed, stored, this.#baseRevision + 1)
+    // It is written beside the old one, which stands until the new one is whole: a second try loses nothing.
+    await write().catch(async (error: unknown) => {
+      if (!(await this.#makeRoom(error))) throw error
+      await write()
+    })
     this.#base = stored
     this.#baseRevision += 1
   }
