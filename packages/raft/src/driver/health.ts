@@ -3,7 +3,7 @@
  * timers, how much room is left on the disk. The driver feeds it and steps each change of class into the core, where it weighs in elections
  * and hand-overs (`core/fitness.ts`; T23, T24).
  *
- * Each sign is a share of what cannot be borne: 1 is a write that takes an election timeout, or a loop that is late by a quarter of
+ * Each sign is a share of what cannot be borne: 1 is a write that takes an election timeout, or a loop that is late by half of
  * one on the average. The worst sign is the score. One slow write among many, or one long pause of the collector, says
  * nothing yet, so latencies count by a quantile that forgets, and lateness by an average that does. A better class is believed once it
  * has lasted, so that leadership does not wander while a disk wavers.
@@ -25,7 +25,7 @@ const RELIEF_TIMEOUTS = 10
 /** After so long a write, or a late timer, counts half. */
 const HALF_LIFE_MS = 5000
 /** A loop that is late by this part of an election timeout, on the average, has a score of 1. */
-const LATE_SHARE = 0.25
+const LATE_SHARE = 0.5
 
 const SPACE_SCORE: Readonly<Record<SpaceLeft, number>> = { enough: 0, low: DEGRADED_SCORE, none: 1 }
 const RANK: Readonly<Record<Health, number>> = { good: 0, degraded: 1, unfit: 2 }
