@@ -195,6 +195,34 @@ describe('init', () => {
   })
 })
 
+describe('recover', () => {
+  it('has to be told of whom, and needs a folder with a configuration', async (context) => {
+    const folder = await temporaryFolder(context)
+    const { code, err } = await run(['-c', folder, 'recover'])
+    assert.equal(code, 1)
+    assert.match(err, /recover needs --peers, or --dry-run/)
+    assert.equal((await run(['-c', folder, 'recover', '--dry-run'])).code, 1)
+    await run(['-c', folder, 'init'])
+    const nothing = await run(['-c', folder, 'recover', '--dry-run'])
+    assert.equal(nothing.code, 1)
+    assert.match(nothing.err, /there is no consensus data of a cluster in it/)
+  })
+
+  it('does not work in the folder of a daemon that runs', async (context) => {
+    const folder = await temporaryFolder(context)
+    await run(['-c', folder, 'init'])
+    const { lockFolder } = await import('../../src/config/folder-lock.ts')
+    const lock = lockFolder(folder)
+    try {
+      const { code, err } = await run(['-c', folder, 'recover', '--dry-run'])
+      assert.equal(code, 1)
+      assert.match(err, /cannot lock/)
+    } finally {
+      lock.release()
+    }
+  })
+})
+
 it('the program itself runs', async () => {
   const bin = fileURLToPath(new URL('../../src/bin.ts', import.meta.url))
   const { stdout } = await promisify(execFile)(process.execPath, ['--conditions=quorate-source', bin, 'version'])
