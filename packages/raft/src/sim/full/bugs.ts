@@ -5,7 +5,7 @@
  */
 
 import type { Index } from '../../core/types.ts'
-import type { LoadedLog, LogContent, LogStorage, PersistBatch, SnapshotManifest, SnapshotStore } from '../../ports.ts'
+import type { LoadedLog, LogContent, LogStorage, PersistBatch, SnapshotStore } from '../../ports.ts'
 import type { FileSystem, WritableFile } from '../../storage/file-system.ts'
 
 export const DRIVER_BUGS = [
@@ -21,8 +21,6 @@ export const DRIVER_BUGS = [
   'wiped-under-old-name',
   // T35: so does one whose disk was put back to an earlier state.
   'rolled-back-under-old-name',
-  // T39: the last snapshot that was finished counts as the newest.
-  'latest-finished-snapshot-counts',
   // T40: tidying up leaves the oldest snapshot.
   'newest-snapshot-pruned',
   // T41: what a snapshot consists of is not synced before it is taken for one.
@@ -252,40 +250,23 @@ class BuggyLog implements LogStorage {
   }
 }
 
-/** A store of snapshots with the bugs that concern one. */
+/** A store of snapshots with the bug that concerns one. */
 export function withSnapshotBugs(
   store: SnapshotStore,
   remove: (id: string) => Promise<void>,
   bugs: Bugs
 ): SnapshotStore {
-  if (!bugs.has('latest-finished-snapshot-counts') && !bugs.has('newest-snapshot-pruned')) return store
-  let finished: SnapshotManifest | undefined
-  const noting = async (writing: ReturnType<SnapshotStore['create']>): ReturnType<SnapshotStore['create']> => {
-    const writer = await writing
-    return {
-      resumedChunks: writer.resumedChunks,
-      write: (chunk) => writer.write(chunk),
-      abort: (options) => writer.abort(options),
-      commit: async () => {
-        finished = await writer.commit()
-        return finished
-      }
-    }
-  }
+  if (!bugs.has('newest-snapshot-pruned')) return store
   return {
-    latest: async () => {
-      if (!bugs.has('latest-finished-snapshot-counts') || finished === undefined) return store.latest()
-      return (await store.open(finished.id)) ?? store.latest()
-    },
-    create: (base) => noting(store.create(base)),
-    receive: (manifest) => noting(store.receive(manifest)),
+    latest: () => store.latest(),
+    create: (base) => store.create(base),
+    receive: (manifest) => store.receive(manifest),
     open: (id) => store.open(id),
     readChunk: (manifest, chunk) => store.readChunk(manifest, chunk),
     discard: async (manifest) => store.discard?.(manifest),
     prune: async () => {
       const newest = await store.latest()
-      if (bugs.has('newest-snapshot-pruned') && newest !== undefined) await remove(newest.id)
-      else await store.prune()
+      if (newest !== undefined) await remove(newest.id)
     }
   }
 }

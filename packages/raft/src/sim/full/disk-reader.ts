@@ -7,10 +7,12 @@
  */
 
 import type { HardState, LogBase } from '../../core/types.ts'
+import type { SnapshotManifest } from '../../ports.ts'
 import { readU32, readU64 } from '../../storage/bytes.ts'
 import { decodeCheckedJson } from '../../storage/checked-json.ts'
 import { checksum } from '../../storage/checksum.ts'
 import { decodeSegmentHeader, frameCutOf, type Replay, replayFrame, segmentNumber } from '../../storage/segment.ts'
+import { decodeManifest } from '../../storage/snapshot-manifest.ts'
 import type { DiskImage } from '../disk.ts'
 import { FileNode, FolderNode } from './platter.ts'
 
@@ -27,6 +29,36 @@ export interface Extent {
 
 interface Commit extends Extent {
   readonly seq: number
+}
+
+/** Whether a snapshot at `base` stands on the platter, whole. */
+export function holdsSnapshot(root: FolderNode, base: LogBase): boolean {
+  const raft = root.durableNames.get('raft')
+  const folder = raft instanceof FolderNode ? raft.durableNames.get('snapshots') : undefined
+  if (!(folder instanceof FolderNode)) return false
+  for (const [name, node] of folder.durableNames) {
+    if (!(node instanceof FolderNode) || /\.(new|part)$/.test(name)) continue
+    const manifest = decodedManifest(node)
+    if (manifest?.base.index === base.index && manifest.base.chain === base.chain && isWhole(node, manifest))
+      return true
+  }
+  return false
+}
+
+function decodedManifest(folder: FolderNode): SnapshotManifest | undefined {
+  const file = folder.durableNames.get('manifest.json')
+  return file instanceof FileNode ? decodeManifest(file.platter.view()) : undefined
+}
+
+function isWhole(folder: FolderNode, { chunks }: SnapshotManifest): boolean {
+  const file = folder.durableNames.get('data')
+  if (!(file instanceof FileNode)) return false
+  let at = 0
+  for (const { bytes, crc32 } of chunks) {
+    if (checksum(file.platter.view().subarray(at, at + bytes), 0) !== crc32) return false
+    at += bytes
+  }
+  return true
 }
 
 interface BaseRecord {

@@ -9,9 +9,19 @@ import type { Raft } from '../../api.ts'
 import { EMPTY_CONFIG } from '../../core/members.ts'
 import type { Mutation } from '../../core/mutations.ts'
 import { createRaftCore } from '../../core/raft.ts'
-import type { ClusterConfig, CoreInit, CoreOptions, CoreStatus, NodeId, RaftCore } from '../../core/types.ts'
+import type {
+  ClusterConfig,
+  CoreInit,
+  CoreOptions,
+  CoreStatus,
+  Index,
+  LogBase,
+  NodeId,
+  RaftCore,
+  Term
+} from '../../core/types.ts'
 import { openRaftAround } from '../../driver/driver.ts'
-import type { Clock } from '../../ports.ts'
+import type { Clock, LogStorage } from '../../ports.ts'
 import { contextSeed } from '../../storage/log-reader.ts'
 import { openSegmentLog } from '../../storage/segment-log.ts'
 import { openSnapshotStore } from '../../storage/snapshot-files.ts'
@@ -29,7 +39,7 @@ import { drawOptions } from '../standing.ts'
 import type { SwarmProfile } from '../swarm.ts'
 import type { World } from '../world.ts'
 import { type DriverBug, type GhostTail, withFileBugs, withLogBugs, withSnapshotBugs } from './bugs.ts'
-import { DiskReader } from './disk-reader.ts'
+import { DiskReader, holdsSnapshot } from './disk-reader.ts'
 import type { FullProfile } from './full-profile.ts'
 import { FolderNode } from './platter.ts'
 import { SimulatedProcess } from './process.ts'
@@ -70,6 +80,16 @@ interface Life {
   machine: RegisterMachine | undefined
   /** An operation of the disk failed, by the will of the simulator. */
   faulted: boolean
+  /** The log was found damaged, so that what is there in the end may have come from peers. */
+  repaired: boolean
+  /** What stood on the disk when the process began. */
+  readonly before: Standing
+}
+
+interface Standing {
+  readonly term: Term
+  readonly lastIndex: Index
+  readonly lastChain: number
 }
 
 export class FullNode implements SimActor {
@@ -161,7 +181,9 @@ export class FullNode implements SimActor {
       waiting: new Set(),
       raft: undefined,
       machine: undefined,
-      faulted: false
+      faulted: false,
+      repaired: false,
+      before: standingOf(this.view.disk)
     }
     this.#life = life
     history.note(world.nowUs, TraceCode.start, this.slot, this.boot, 0, this.id)
@@ -191,6 +213,14 @@ export class FullNode implements SimActor {
       bugs,
       ghost: this.#ghost
     })
+    const load = storage.load.bind(storage)
+    const loading: Pick<LogStorage, 'load'> = {
+      load: async () => {
+        const loaded = await load()
+        life.repaired = loaded.faults.length > 0
+        return loaded
+      }
+    }
     const snapshots = withSnapshotBugs(
       openSnapshotStore({
         folder: FOLDER,
@@ -212,7 +242,14 @@ export class FullNode implements SimActor {
     const transport = this.#transportOf(life, prng.fork('transport'))
     const raft = await openRaftAround(
       (init) => this.#createCore(life, machine, init),
-      { storage, snapshots, transport, stateMachine: machine, clock, logger: this.#loggerOf(life) },
+      {
+        storage: Object.assign(storage, loading),
+        snapshots,
+        transport,
+        stateMachine: machine,
+        clock,
+        logger: this.#loggerOf(life)
+      },
       {
         id,
         ...(first.voters.includes(id) ? { bootstrap: first } : {}),
@@ -316,13 +353,14 @@ export class FullNode implements SimActor {
     judge(() => {
       this.#platterChanged()
       view.disk.state = { ...machine.state, index: init.appliedIndex }
-      if (!consequencesOnly) judgeLoaded(view, init)
+      if (!consequencesOnly) judgeLoaded(view, init, life.repaired ? undefined : life.before)
       panel.started(view, (world.nowUs * this.#clockRate) / 1000)
       panel.stateStands(view, machine.state)
     })
     const core = createRaftCore(init, mutations)
     const alive = (): boolean => life.process.alive
-    return watchCore(core, { slot, view, panel, history, world, judge, alive, onElection })
+    const stored = (base: LogBase): boolean => consequencesOnly || holdsSnapshot(this.disk.root, base)
+    return watchCore(core, { slot, view, panel, history, world, judge, alive, stored, onElection })
   }
 
   #stateStands(life: Life, state: RegisterMachine['state']): void {
@@ -504,8 +542,14 @@ export class FullNode implements SimActor {
   }
 }
 
-/** What a node starts from is what is on its disk, neither more nor less. */
-function judgeLoaded(view: NodeView, { hardState, base, entries }: CoreInit): void {
+const standingOf = ({ hardState, log }: DiskImage): Standing => ({
+  term: hardState.term,
+  lastIndex: log.lastIndex,
+  lastChain: log.lastChain
+})
+
+/** What a node starts from is what is on its disk, neither more nor less; and unless it was damaged, all that was there before. */
+function judgeLoaded(view: NodeView, { hardState, base, entries }: CoreInit, before: Standing | undefined): void {
   const { disk } = view
   const lastIndex = base.index + entries.length
   const lastChain = entries.at(-1)?.chain ?? base.chain
@@ -519,6 +563,10 @@ function judgeLoaded(view: NodeView, { hardState, base, entries }: CoreInit): vo
     throw wrong(`a log after ${base.index}; on its disk it begins after ${disk.log.base.index}`)
   if (lastIndex !== disk.log.lastIndex || lastChain !== disk.log.lastChain)
     throw wrong(`a log up to ${lastIndex}; on its disk it goes to ${disk.log.lastIndex}`)
+  if (before === undefined) return
+  if (hardState.term < before.term) throw wrong(`term ${hardState.term}, and ${before.term} was on its disk`)
+  if (!disk.log.holds(before.lastIndex, before.lastChain))
+    throw wrong(`a log up to ${lastIndex}, and another up to ${before.lastIndex} was on its disk`)
 }
 
 function outcomeOf(error: unknown): Outcome {

@@ -3,10 +3,11 @@
  * changed. The counterpart of `step` in `../node.ts`. Made by `full-node.ts`.
  */
 
-import type { CoreStatus, Effect, Input, RaftCore, Term } from '../../core/types.ts'
+import type { CoreStatus, Effect, Input, LogBase, RaftCore, Term } from '../../core/types.ts'
 import { type History, TraceCode } from '../history.ts'
 import type { Panel } from '../judges/panel.ts'
 import type { NodeView } from '../judges/view.ts'
+import { Violation } from '../judges/violation.ts'
 import type { ElectionStage } from '../node.ts'
 import type { World } from '../world.ts'
 
@@ -22,6 +23,8 @@ export interface WatchInit {
   /** Runs a judge, and keeps what it objects to. */
   readonly judge: (task: () => void) => void
   readonly alive: () => boolean
+  /** A snapshot at this place is on the node's disk. */
+  readonly stored: (base: LogBase) => boolean
   readonly onElection: (slot: number, stage: ElectionStage) => void
 }
 
@@ -53,6 +56,7 @@ class Watch {
     if (!alive()) return
     judge(() => {
       panel.steps(view)
+      if (input.type === 'snapshot-ready' || input.type === 'snapshot-installed') this.#requireStored(input.base)
       if (input.type === 'snapshot-installed') {
         panel.installed(view)
         view.installing = false
@@ -71,6 +75,15 @@ class Watch {
       panel.stepped(view)
       if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(view, this.#core.status(nowMs) as CoreStatus)
     })
+  }
+
+  /** The core may from now on let others rely on it, and the log begin there (T41). */
+  #requireStored(base: LogBase): void {
+    if (this.#init.stored(base)) return
+    throw new Violation(
+      'snapshot-durable',
+      `${this.#init.view.id} relies on a snapshot at ${base.index} that is not on its disk`
+    )
   }
 
   #tell(effect: Effect): void {
