@@ -175,7 +175,7 @@ async function comeBack(plan: Extract<Plan, { type: 'rejoin' }>, context: Contex
   const { clusterId, why } = plan
   log.warn(
     { clusterId, why },
-    'this peer does not vote as the one that it was: it comes back to its cluster as a learner'
+    'this peer does not vote as the one that it was: it comes back to its cluster as a learner. To give up that cluster and start anew, stop it and remove raft and membership.json'
   )
   const incarnation = newIncarnation()
   const outcome = await rejoin(network, {
