@@ -618,6 +618,7 @@ class Driver<Result> implements Raft<Result> {
   #onDiverged(detail: string): void {
     this.#components.logger?.error(`The node halts: ${detail}`)
     this.#stop(detail)
+    if (this.#recorder !== undefined) this.#dumping = this.#dump(detail)
     const { transport, stateMachine, snapshots, logger } = this.#components
     const idle = () => Promise.all([transport.stop(), this.#snapshotter.stop(), this.#applier.stop()])
     this.#puttingAway = putAway({ stateMachine, snapshots, idle }).then(

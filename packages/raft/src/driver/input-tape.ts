@@ -85,6 +85,10 @@ export class InputTape {
         this.#at = at + 4
         break
       case 'applied':
+        if (input.digest !== undefined) {
+          this.#addOther(at, input)
+          break
+        }
         numbers[at] = Form.applied
         numbers[at + 3] = input.index
         this.#at = at + 4
