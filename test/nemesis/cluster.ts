@@ -50,6 +50,11 @@ export class NemesisPeer {
     return this.daemon.api
   }
 
+  /** Where the consensus data lies. */
+  get raftFolder(): string {
+    return join(this.disk?.folder ?? this.daemon.folder, 'raft')
+  }
+
   get running(): boolean {
     return this.daemon.pid !== undefined
   }

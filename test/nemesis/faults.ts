@@ -3,7 +3,10 @@
  * `run.ts` picks them, measures around them, and asks afterwards whether all is well.
  */
 
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { until } from '../e2e/support/daemon.ts'
 import type { NemesisCluster, NemesisPeer } from './cluster.ts'
 import type { Direction, PeerNetwork } from './network.ts'
 import type { Random } from './random.ts'
@@ -17,7 +20,18 @@ export interface FaultContext {
   readonly note: (text: string) => void
 }
 
-export const faultNames = ['kill', 'kill-all', 'pause', 'long-pause', 'partition', 'one-way', 'full-disk'] as const
+export const faultNames = [
+  'kill',
+  'kill-all',
+  'pause',
+  'long-pause',
+  'partition',
+  'one-way',
+  'full-disk',
+  'rot',
+  'wipe',
+  'roll-back'
+] as const
 export type FaultName = (typeof faultNames)[number]
 
 /** What a fault needs beside processes. */
@@ -28,12 +42,17 @@ export const faultNeeds: Readonly<Record<FaultName, 'network' | 'disk' | undefin
   'long-pause': undefined,
   partition: 'network',
   'one-way': 'network',
-  'full-disk': 'disk'
+  'full-disk': 'disk',
+  rot: undefined,
+  wipe: undefined,
+  'roll-back': undefined
 }
 
 const SHORTEST_HOLD_MS = 100
 /** Longer than anything that waits for a peer: it comes back to a cluster that has gone on without it. */
 const LONG_PAUSE_MS = 30_000
+/** For a peer that was killed to take part again. */
+const RETURN_MS = 60_000
 
 /** Each resolves when its harm is undone. */
 export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promise<void>>> = {
@@ -107,7 +126,56 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     })
     context.note(victim.running ? `${victim.name} went on without room` : `${victim.name} ended for want of room`)
     victim.start()
+  },
+
+  async rot(context) {
+    const { random } = context
+    const victim = pickVictim(context)
+    const who = describe(context, victim)
+    await victim.end('SIGKILL')
+    const path = random.pick(await filesIn(victim.raftFolder))
+    const bytes = await readFile(path)
+    const at = random.below(Math.max(1, bytes.length))
+    const count = Math.min(1 + random.below(16), bytes.length - at)
+    for (let i = at; i < at + count; i++) bytes[i]! ^= 1 + random.below(255)
+    await writeFile(path, bytes)
+    context.note(`kill -9 of ${who}, and ${count} bytes from ${at} on of ${relative(victim.raftFolder, path)} spoilt`)
+    victim.start()
+  },
+
+  async wipe(context) {
+    const victim = pickVictim(context)
+    context.note(`kill -9 of ${describe(context, victim)}, and all its consensus data lost`)
+    await victim.end('SIGKILL')
+    await rm(victim.raftFolder, { recursive: true, force: true })
+    victim.start()
+  },
+
+  async 'roll-back'(context) {
+    const victim = pickVictim(context)
+    const copy = `${victim.raftFolder}.copy`
+    await victim.end('SIGKILL')
+    await cp(victim.raftFolder, copy, { recursive: true })
+    victim.start()
+    // What it acknowledges from here on is what it will have forgotten.
+    await until('it takes part again', () => Promise.resolve(victim.ready), RETURN_MS)
+    await delay(Math.max(hold(context), Math.min(1_000, context.maxHoldMs)))
+    context.note(`kill -9 of ${describe(context, victim)}, and its consensus data put back to an older copy`)
+    await victim.end('SIGKILL')
+    await rm(victim.raftFolder, { recursive: true, force: true })
+    await cp(copy, victim.raftFolder, { recursive: true })
+    await rm(copy, { recursive: true, force: true })
+    victim.start()
   }
+}
+
+/** All files below a folder, in a fixed order. */
+async function filesIn(folder: string): Promise<string[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true })
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
 }
 
 async function pauseFor(context: FaultContext, holdMs: number): Promise<void> {
