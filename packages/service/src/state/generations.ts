@@ -8,20 +8,34 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const CURRENT = 'current'
+/** What was found damaged last. */
+const ASIDE = 'damaged'
 const NAME = /^gen-(\d{1,15})$/
 
 /** The folder in force, made if there is none yet. Removes the others: leftovers of a restore that was interrupted. */
 export async function openCurrentGeneration(folder: string): Promise<string> {
   await mkdir(folder, { recursive: true })
-  let name = await readCurrent(folder)
-  if (name === undefined) {
-    name = 'gen-1'
+  const stored = await readCurrent(folder)
+  const entries = (await readdir(folder)).filter((entry) => NAME.test(entry))
+  if (stored === undefined) {
+    // Damaged, or lost, the file may have named any that is here. The newest is either the one, or has not come to hold anything; the log
+    // and the peers make up for it. None is removed where no file says which one counts.
+    const newest = entries.reduce((most, entry) => Math.max(most, Number(NAME.exec(entry)?.[1])), 1)
+    const name = `gen-${newest}`
     await makeCurrent(folder, name)
+    return name
   }
-  for (const entry of await readdir(folder)) {
-    if (NAME.test(entry) && entry !== name) await rm(join(folder, entry), { recursive: true, force: true })
+  for (const entry of entries) {
+    if (entry !== stored) await rm(join(folder, entry), { recursive: true, force: true })
   }
-  return name
+  return stored
+}
+
+/** Puts a database aside that cannot be used, in the place of one that was put there before: nobody but a person will look at it. */
+export async function setAside(folder: string, name: string): Promise<void> {
+  const aside = join(folder, ASIDE)
+  await rm(aside, { recursive: true, force: true })
+  await rename(join(folder, name), aside)
 }
 
 /** An empty name after `name`; what an earlier attempt left there is removed. */
@@ -50,6 +64,7 @@ export async function makeCurrent(folder: string, name: string): Promise<void> {
   }
 }
 
+/** @returns undefined if there is none that can be read */
 async function readCurrent(folder: string): Promise<string | undefined> {
   let text: string
   try {
@@ -59,7 +74,5 @@ async function readCurrent(folder: string): Promise<string | undefined> {
     throw error
   }
   const name = text.trim()
-  if (!NAME.test(name))
-    throw new Error(`cannot open the state: ${join(folder, CURRENT)} reads ${JSON.stringify(name)}, not gen-<number>`)
-  return name
+  return NAME.test(name) ? name : undefined
 }

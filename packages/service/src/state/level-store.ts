@@ -23,7 +23,7 @@ export function levelKey(key: string): Key {
   return new Key(key, false)
 }
 
-/** @throws {OpenFailedError} when the folder is in use by another process, or damaged beyond LevelDB's own repair */
+/** @throws {Error} when the folder is in use by another process, or the database damaged; its causes carry the codes of LevelDB */
 export async function openLevelStore(folder: string): Promise<LevelDatastore> {
   // The pinset's values are short and CIDs do not compress. 16 MB of write buffer halves the number of files at level 0 at full
   // speed; two may be held. Files of 4 MB and 200 of them keep mapped memory within bounds at ten million pins.
@@ -34,8 +34,23 @@ export async function openLevelStore(folder: string): Promise<LevelDatastore> {
     maxFileSize: 4 * 1024 * 1024,
     maxOpenFiles: 200
   })
-  await store.open()
+  try {
+    await store.open()
+  } catch (error) {
+    // The datastore keeps the reason to itself; the database tells it to who opens it directly.
+    const reason = await store.db.open().then(
+      () => error,
+      (cause: unknown) => cause
+    )
+    throw new Error(`Cannot open the database in ${folder}: ${reasonsOf(reason)}`, { cause: reason })
+  }
   return store
+}
+
+function reasonsOf(error: unknown): string {
+  const reasons: string[] = []
+  for (let at = error; at instanceof Error; at = at.cause) reasons.push(at.message)
+  return reasons.join(': ')
 }
 
 /** The value, or undefined. */

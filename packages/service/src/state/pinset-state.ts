@@ -16,13 +16,13 @@ import { type Command, SessionTable, type StateMachine, type StateSnapshot } fro
 import type { AbortOptions, PinsetChange, PinsetReader } from '../ports.ts'
 import { MalformedError } from './byte-codec.ts'
 import { SnapshotUnreadableError } from './errors.ts'
-import { makeCurrent, nextGeneration, openCurrentGeneration } from './generations.ts'
+import { makeCurrent, nextGeneration, openCurrentGeneration, setAside } from './generations.ts'
 import { type LevelSnapshot, scan } from './level-store.ts'
 import { decodeOperation, decodePeerRecord, type OpResult, type PeerRecord } from './ops.ts'
 import { PinBatch, pinKey } from './pin-batch.ts'
 import { cidToBytes, decodePin } from './pin-codec.ts'
 import { readSnapshot, type SnapshotRecord, type StoredRecord, writeSnapshot } from './snapshot-format.ts'
-import { PEER_PREFIX, PIN_PREFIX, SESSION_PREFIX, StateStore, type StoreWrite } from './state-store.ts'
+import { isDamage, PEER_PREFIX, PIN_PREFIX, SESSION_PREFIX, StateStore, type StoreWrite } from './state-store.ts'
 
 /** Entries in one batch of a restore: large enough for LevelDB's full speed, some hundred kilobytes. */
 const RESTORE_BATCH_ENTRIES = 2000
@@ -36,8 +36,8 @@ export interface PeerRecords {
 export interface PinsetState extends Required<StateMachine<OpResult>>, PinsetReader {
   readonly peerRecords: PeerRecords
   /**
-   * True if what was on disk at opening was not a state of the log (a power loss tore it), or of no snapshot: it starts empty,
-   * at index 0, and the newest snapshot and the log have to rebuild it.
+   * True if what was on disk at opening was not a state of the log (a power loss tore it), or of no snapshot, or damaged: it starts empty,
+   * at index 0, and the newest snapshot, the peers' if need be, and the log have to rebuild it. What was there is kept in `damaged`.
    */
   readonly discarded: boolean
   /** Flushes and closes; lists that are still being read end with an error. */
@@ -54,7 +54,7 @@ export interface PinsetStateInit {
 /**
  * Opens the state in a folder, or makes one.
  * @throws {StateVersionError} when it was written by a release with another format
- * @throws {OpenFailedError} when another process has it open
+ * @throws {Error} when another process has it open, or the system refuses
  */
 export async function openPinsetState(init: PinsetStateInit): Promise<PinsetState> {
   const { folder } = init
@@ -66,10 +66,19 @@ export async function openPinsetState(init: PinsetStateInit): Promise<PinsetStat
     store = await StateStore.open(join(folder, next), next)
     if (store === undefined) throw new Error(`cannot open the state: ${join(folder, next)} is not empty`)
     await makeCurrent(folder, next)
-    await rm(join(folder, name), { recursive: true, force: true })
+    await setAside(folder, name)
   }
   const state = new LevelPinsetState(folder, store, discarded, init.onChange ?? (() => {}))
-  await state.load()
+  try {
+    await state.load()
+  } catch (error) {
+    await state.close()
+    if (discarded || !isDamage(error)) throw error
+    const next = await nextGeneration(folder, store.name)
+    await makeCurrent(folder, next)
+    await setAside(folder, store.name)
+    return openPinsetState(init)
+  }
   return state
 }
 

@@ -67,11 +67,18 @@ export class StateStore {
   }
 
   /**
-   * Opens, or makes, the database in `folder`. Answers undefined in place of a database with a hole in it.
+   * Opens, or makes, the database in `folder`. Answers undefined in place of a database with a hole in it, or a damaged one.
    * @throws {StateVersionError} when it is of another format
+   * @throws {Error} when another process has it open, or the system refuses
    */
   static async open(folder: string, name: string): Promise<StateStore | undefined> {
-    const store = await openLevelStore(folder)
+    let store: LevelDatastore
+    try {
+      store = await openLevelStore(folder)
+    } catch (error) {
+      if (isDamage(error)) return undefined
+      throw error
+    }
     try {
       const books = await readBooks(store)
       const state = new StateStore(name, store, books)
@@ -80,6 +87,7 @@ export class StateStore {
       return undefined
     } catch (error) {
       await store.close()
+      if (isDamage(error)) return undefined
       throw error
     }
   }
@@ -231,4 +239,23 @@ function decodeNumbers(bytes: Uint8Array): number[] {
   const numbers: number[] = []
   while (reader.remaining > 0) numbers.push(reader.varint())
   return numbers
+}
+
+/** What an input or output error says when the system refuses, and the file may be sound. */
+const REFUSED =
+  /permission|not permitted|no space|quota|too many open|read-only|lock|resource temporarily|cannot allocate/i
+
+/**
+ * Whether the database itself is at fault, and not its format, another process, or the system: LevelDB says so, a file of it is gone or cannot be
+ * read, or what was read is no record of ours.
+ */
+export function isDamage(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const code = 'code' in at ? at.code : undefined
+    if (code === 'LEVEL_CORRUPTION' || at.name === 'MalformedError') return true
+    if (code === 'LEVEL_IO_ERROR') return !REFUSED.test(at.message)
+    // Found by LevelDB where it has no code for it.
+    if (/^corruption/i.test(at.message)) return true
+  }
+  return false
 }

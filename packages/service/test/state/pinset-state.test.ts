@@ -134,7 +134,7 @@ describe('the state', () => {
     assert.equal(opened.appliedIndex(), 0)
     assert.equal(opened.count(), 0)
     await opened.close()
-    assert.deepEqual((await readdir(copy)).sort(), ['current', 'gen-2'])
+    assert.deepEqual((await readdir(copy)).sort(), ['current', 'damaged', 'gen-2'])
   })
 
   it('agrees with a map, however the commands are batched, flushed and reopened', async (t) => {
