@@ -67,7 +67,7 @@ export interface RaftMetrics {
   /** In memory, which is what is on disk as well, rounded up to segments there. */
   readonly logEntries: number
   readonly logBytes: number
-  /** How long ago the oldest entry of the log was appended, as far as this process knows; to about a sixteenth of it. */
+  /** How long ago the oldest entry of the log was appended, as far as this process knows; to about a hundredth. */
   readonly oldestEntryAgeMs: number
   /** Barriers that were asked for. */
   readonly reads: number
@@ -317,35 +317,35 @@ export function recordBytesOf(entries: readonly Entry[]): number {
 
 /** How often at most a place in the log is noted with its time. Milliseconds. */
 const NOTE_EVERY_MS = 250
-/** So many places at most: then every second one is forgotten, so that old ones become rarer. */
+/** So many places at most: then every second one is forgotten, and later ones are noted half as often. */
 const MAX_NOTES = 256
 
-/** When places in the log were written, roughly, in bounded memory. Notes ascend by index and by time. */
+/** When places in the log were written, to about a hundredth of its age, in bounded memory. Notes ascend by index and by time. */
 class EntryAges {
   #notes: { readonly index: Index; readonly atMs: number }[]
+  #everyMs = NOTE_EVERY_MS
 
   constructor(nowMs: number, lastIndex: Index) {
     this.#notes = [{ index: lastIndex, atMs: nowMs }]
   }
 
   note(index: Index, nowMs: number): void {
-    const last = this.#notes.at(-1)!
-    if (nowMs - last.atMs < NOTE_EVERY_MS) return
+    if (nowMs - this.#notes.at(-1)!.atMs < this.#everyMs) return
     // A log that was cut goes on below: what was noted there is of entries that are gone.
-    while (this.#notes.length > 1 && this.#notes.at(-1)!.index >= index) this.#notes.pop()
+    while (this.#notes.length > 0 && this.#notes.at(-1)!.index >= index) this.#notes.pop()
     this.#notes.push({ index, atMs: nowMs })
-    if (this.#notes.length > MAX_NOTES) this.#notes = this.#notes.filter((_, at) => at % 2 === 0)
+    if (this.#notes.length <= MAX_NOTES) return
+    this.#notes = this.#notes.filter((_, at) => at % 2 === 0)
+    this.#everyMs *= 2
   }
 
-  /** The time of the first note at or after `index`, at which it was there already. */
+  /** The time of the first note at or after `index`, the first entry of the log. What lies before is asked for no more. */
   timeOf(index: Index): number {
-    let low = 0
-    let high = this.#notes.length - 1
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (this.#notes[middle]!.index >= index) high = middle
-      else low = middle + 1
-    }
-    return this.#notes[low]!.atMs
+    let from = 0
+    while (from < this.#notes.length - 1 && this.#notes[from]!.index < index) from++
+    this.#notes.splice(0, from)
+    const spanMs = this.#notes.at(-1)!.atMs - this.#notes[0]!.atMs
+    this.#everyMs = Math.max(NOTE_EVERY_MS, Math.min(this.#everyMs, (2 * spanMs) / MAX_NOTES))
+    return this.#notes[0]!.atMs
   }
 }
