@@ -9,6 +9,7 @@ import {
   type ClusterConfig,
   createLibp2pTransport,
   type Life,
+  openDiskReserve,
   openFlightRecordFiles,
   openRaft,
   openSeenFile,
@@ -173,9 +174,11 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
       },
       logger: raftLogger(logger('raft'))
     })
+    const disk = openDiskReserve({ folder: dataFolder, logger: raftLogger(logger('raft')) })
     const raft = await openRaft<OpResult>(
       {
-        storage: openSegmentLog({ folder: dataFolder, seedContext: seedOf(group) }),
+        storage: openSegmentLog({ folder: dataFolder, seedContext: seedOf(group), reserve: disk }),
+        disk,
         snapshots: openSnapshotStore({ folder: dataFolder }),
         transport,
         stateMachine: state,
