@@ -137,6 +137,30 @@ describe('a voter whose disk was put back to an older copy', () => {
       await rm(copy, { recursive: true, force: true })
     }
   })
+
+  it('is known also when all of the others were restarted since', async () => {
+    const [, , third] = daemons as [Daemon, Daemon, Daemon]
+    const load = new PinLoad()
+    for (const cid of await allocationsOf(third)) load.asked.add(cid)
+    await third.stop()
+    const copy = `${third.folder}.copy`
+    await cp(third.folder, copy, { recursive: true })
+    try {
+      await third.start().ready()
+      await load.send(daemons, 30)
+      const before = await nameOf(third)
+      for (const daemon of daemons) assert.equal(await daemon.stop(), 0)
+      await rm(third.folder, { recursive: true })
+      await rename(copy, third.folder)
+      for (const daemon of daemons) daemon.start()
+      for (const daemon of daemons) await daemon.ready(READY_MS)
+      await until('it has another name', async () => (await nameOf(third)) !== before)
+      await third.ready(READY_MS)
+      await assertWhole(daemons, load)
+    } finally {
+      await rm(copy, { recursive: true, force: true })
+    }
+  })
 })
 
 describe('a cluster that lost its majority', () => {
