@@ -16,7 +16,7 @@ import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
 
-const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4, churnAtOnce: 5, health: 6 } as const
+const Fault = { crash: 0, pause: 1, partition: 2, churn: 3, transfer: 4, churnAtOnce: 5, health: 6, lull: 7 } as const
 
 const HEALTHS: readonly Health[] = ['good', 'good', 'degraded', 'unfit']
 
@@ -104,6 +104,7 @@ export class Nemesis {
   start(): void {
     for (let fault = 0; fault < this.#everyUs.length; fault++) this.#scheduleNext(fault)
     this.#scheduleHealth()
+    this.#scheduleLull()
     if (this.#profile.standing.upgrade > 0) for (const node of this.#nodes) this.#greetAll(node.slot)
   }
 
@@ -111,6 +112,37 @@ export class Nemesis {
     const mean = this.#profile.standing.healthEveryUs
     if (mean === 0) return
     this.#world.schedule(1 + this.#healths.exponential(mean), EventKind.nemesis, -1, Fault.health, 0, undefined)
+  }
+
+  #scheduleLull(): void {
+    const mean = this.#profile.standing.lullEveryUs
+    if (mean === 0) return
+    this.#world.schedule(1 + this.#leavers.exponential(mean), EventKind.nemesis, -1, Fault.lull, 0, undefined)
+  }
+
+  /**
+   * Who leads stands still, too shortly to be sure that it did, and is cut off meanwhile: what had reached it before, it takes in late, when another
+   * may lead already (T49).
+   */
+  #lull(): void {
+    const prng = this.#leavers
+    const node = this.#whomToAsk(prng)
+    if (node.up && !node.paused) {
+      this.stats.pauses++
+      this.#history.note(this.#world.nowUs, TraceCode.pause, node.slot, 0, 0, undefined)
+      node.pause()
+      const shortestStallUs = this.#profile.core.electionTimeoutMs * 500
+      this.#world.schedule(1 + prng.below(shortestStallUs), EventKind.resume, node.slot, node.boot, 0, undefined)
+      this.#isolateSoon(node.slot)
+    }
+    this.#scheduleLull()
+  }
+
+  #isolateSoon(slot: number): void {
+    const delayUs = 1 + this.#leavers.below(4 * this.#hopUs)
+    this.#world.schedule(delayUs, EventKind.call, -1, 0, 0, () => {
+      if (!this.#stopped) this.#isolate(slot, this.#leavers)
+    })
   }
 
   /** The node is told of every other that runs, and so of its version. */
@@ -135,8 +167,9 @@ export class Nemesis {
   /** The turn of one kind of fault. */
   act(fault: number, slot: number): void {
     if (this.#stopped) return
-    if (fault === Fault.health) {
-      this.#feel()
+    if (fault === Fault.health || fault === Fault.lull) {
+      if (fault === Fault.health) this.#feel()
+      else this.#lull()
       return
     }
     if (fault === Fault.churnAtOnce) {
@@ -439,10 +472,6 @@ export class Nemesis {
     this.#history.note(this.#world.nowUs, TraceCode.transfer, node.slot, 0, 0, to)
     node.transfer(to, () => {})
     // Who hands over and then hears nothing goes on as if it led, and as if it held a lease.
-    if (this.#profile.standing.leaseMs === 0 || this.#leavers.below(2) === 0) return
-    const delayUs = 1 + this.#leavers.below(4 * this.#hopUs)
-    this.#world.schedule(delayUs, EventKind.call, -1, 0, 0, () => {
-      if (!this.#stopped) this.#isolate(node.slot, this.#leavers)
-    })
+    if (this.#profile.standing.leaseMs > 0 && this.#leavers.below(2) > 0) this.#isolateSoon(node.slot)
   }
 }

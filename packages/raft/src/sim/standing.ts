@@ -18,6 +18,8 @@ export interface StandingProfile {
   readonly otherLease: number
   /** Mean time between two reads by lease. */
   readonly meanLeaseReadUs: number
+  /** Mean time between two short pauses of whoever leads, in which it is cut off; 0 for none. */
+  readonly lullEveryUs: number
   /** Mean time between the look at the state and the answer. */
   readonly meanReadPauseUs: number
   /** Chance that a node that starts again is of the next version. */
@@ -41,6 +43,7 @@ export function drawStanding(prng: Prng, on: StandingSwitches, electionTimeoutMs
     leaseMs: on.leases ? Math.floor((electionTimeoutMs * prng.between(20, 85)) / 100) : 0,
     otherLease: prng.pick([0, 300_000, 600_000]),
     meanLeaseReadUs: on.leases ? prng.logUniform(4_000, 60_000) : 0,
+    lullEveryUs: on.leases && prng.below(2) === 0 ? prng.logUniform(800_000, 5_000_000) : 0,
     meanReadPauseUs: prng.pick([0, 1_000, 20_000, 200_000]),
     upgrade: on.upgrades ? prng.pick([200_000, 500_000, 900_000]) : 0
   }

@@ -252,8 +252,8 @@ function drawNetwork(prng: Prng, on: Switches): NetworkProfile {
     duplicate: on.duplicate ? prng.logUniform(1000, 200_000) : 0,
     replay: on.replay ? prng.logUniform(500, 50_000) : 0,
     replayDelayUs: prng.logUniform(100 * MS, 5 * S),
-    // Versions are told when connections come up.
-    hints: on.hints || on.upgrades
+    // Versions are told when connections come up; and who loses a connection is soon without the leader that may read by its lease.
+    hints: on.hints || on.upgrades || on.leases
   }
 }
 
