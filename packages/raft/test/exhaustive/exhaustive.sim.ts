@@ -21,7 +21,17 @@ const bounds: Bounds = {
 
 const STATES = 120_000
 
+/** Of the search with three proposals, a change and a crash at once. */
+const MOST_STATES = 400_000
+
 const searches: readonly (Omit<SearchInit, 'mutations'> & { readonly name: string })[] = [
+  {
+    name: 'two terms, three proposals, a change and a crash',
+    voters: 3,
+    bounds: { ...bounds, proposals: 3, changes: 1, crashes: 1 },
+    depth: 40,
+    maxStates: MOST_STATES
+  },
   {
     name: 'elections, a proposal and a crash',
     voters: 3,
@@ -64,7 +74,10 @@ describe('all interleavings of three nodes', () => {
         `${result.states} distinct states of the group, ${result.nodeStates} of a single node, ${result.transitions} transitions; all ways of ${result.depth} events`
       )
       assert(result.violation === undefined, describeResult(result))
-      assert(result.states >= STATES || result.exhausted, `the search ended with ${result.states} states`)
+      assert(
+        result.states >= (init.maxStates ?? STATES) || result.exhausted,
+        `the search ended with ${result.states} states`
+      )
     })
   }
 })

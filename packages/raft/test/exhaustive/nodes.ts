@@ -378,7 +378,8 @@ export class Nodes {
     const parts = [
       name(this.ids[slot] as NodeId),
       `${s.halted ? 'halted' : s.role} ${s.term} ${called(s.votedFor)} ${called(s.leader)} ${votes.join('')}`,
-      `${age(s.leaderContactMs)} ${s.electionDeadlineMs === undefined ? 'new' : ''}`,
+      `${age(s.leaderContactMs)} ${s.electionDeadlineMs === undefined ? 'new' : ''} ${s.leasesOverInTerm} ${s.health}`,
+      `${s.transfer === undefined ? '-' : `${name(s.transfer.to)} ${s.transfer.sent} ${s.transfer.deadlineMs - clockMs}`}`,
       `${this.#entries(log.range(1, log.lastIndex), name)}`,
       `${log.durableIndex} ${log.stagedIndex} ${log.commitIndex} ${log.applyingIndex} ${log.appliedIndex} ${log.config.index}`,
       `${disk.hardState.term} ${called(disk.hardState.votedFor)} ${this.#entries(disk.entries, name)}`
@@ -390,13 +391,13 @@ export class Nodes {
       )
     }
     if (s.leading !== undefined) {
-      const { noopIndex, quorumFloorMs } = s.leading
+      const { noopIndex, quorumFloorMs, leaseGivenUp } = s.leading
       const peers = [...s.leading.peers.values()].map(
         (p) =>
           `${name(p.id)} ${p.state} ${p.matchIndex} ${p.nextIndex} ${p.probeSent} ${p.inflight.count} ${p.sentCommitIndex} ${age(p.sentAtMs)} ` +
-          `${age(p.contactAtMs)} ${age(p.knownSinceMs)} ${(p.farewellUntilMs ?? 0) - clockMs}`
+          `${age(p.contactAtMs)} ${age(p.knownSinceMs)} ${(p.farewellUntilMs ?? 0) - clockMs} ${p.health} ${p.priority} ${p.brokenPromises}`
       )
-      parts.push(`${noopIndex} ${age(quorumFloorMs)}`, ...peers.sort())
+      parts.push(`${noopIndex} ${age(quorumFloorMs)} ${leaseGivenUp}`, ...peers.sort())
     }
     return parts.join('|')
   }
