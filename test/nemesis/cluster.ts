@@ -33,7 +33,6 @@ export class NemesisPeer {
   /** The process is being ended on purpose. */
   private ending = false
   /** Faults that are there and may end the process. */
-  private excuses = 0
 
   constructor(at: number, daemon: Daemon, disk: SmallDisk | undefined, logFolder: string) {
     this.at = at
@@ -75,7 +74,7 @@ export class NemesisPeer {
         const { log } = this.daemon
         // One that is not READY yet gives up when it finds no leader in time, as it says in its manual.
         const gaveUp = code === 1 && !log.includes(READY)
-        if (!this.ending && this.excuses === 0 && !gaveUp) {
+        if (!this.ending && !gaveUp) {
           this.ends.push({ peer: this.name, code, lastLines: lastLinesOf(log) })
         }
         await this.saveLog(start, log)
@@ -88,16 +87,6 @@ export class NemesisPeer {
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.ending = true
     return await this.daemon.stop(signal)
-  }
-
-  /** As long as `fault` lasts an end of the process is no surprise. */
-  async mayEndDuring(fault: () => Promise<void>): Promise<void> {
-    this.excuses++
-    try {
-      await fault()
-    } finally {
-      this.excuses--
-    }
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -39,6 +39,8 @@ export async function refuseForeignRaft(dataFolder: string): Promise<void> {
 export async function moveAsideRaft(dataFolder: string, backupsRotate: number): Promise<string | undefined> {
   const names = await namesIn(dataFolder)
   if (names.length === 0) return undefined
+  // Room that the log kept for itself (`openDiskReserve`); a backup needs none.
+  await rm(join(dataFolder, 'ballast'), { force: true })
   const backup = (number: number) => `${dataFolder}.old.${number}`
   const taken = new Set((await namesIn(dirname(dataFolder))).map((name) => join(dirname(dataFolder), name)))
   let free = 0
