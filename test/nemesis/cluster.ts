@@ -32,7 +32,6 @@ export class NemesisPeer {
   private starts = 0
   /** The process is being ended on purpose. */
   private ending = false
-  /** Faults that are there and may end the process. */
 
   constructor(at: number, daemon: Daemon, disk: SmallDisk | undefined, logFolder: string) {
     this.at = at
