@@ -3,8 +3,9 @@
  * (`config/raft-folder.ts`); nothing is removed but the oldest of too many. Called by `starting.ts` and `run.ts`.
  */
 
-import { access, mkdir, rename } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { moveFolder } from '../config/move-folder.ts'
 import { folderLayout } from '../config/paths.ts'
 import { moveAsideRaft } from '../config/raft-folder.ts'
 import type { ServiceConfig } from '../config/schema.ts'
@@ -33,8 +34,8 @@ export async function moveStrayData(config: ServiceConfig, log: Logger): Promise
 
 async function moveInto(backup: string, config: ServiceConfig): Promise<void> {
   const { state, tracker } = folderLayout(config.folder)
-  if (await exists(state)) await rename(state, join(backup, 'state'))
-  if (await exists(tracker)) await rename(tracker, join(backup, 'tracker'))
+  if (await exists(state)) await moveFolder(state, join(backup, 'state'))
+  if (await exists(tracker)) await moveFolder(tracker, join(backup, 'tracker'))
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -19,6 +19,7 @@ import {
   openSnapshotStore
 } from '@quorate/raft'
 import { syncFolder } from '../config/atomic-file.ts'
+import { moveFolder } from '../config/move-folder.ts'
 import { folderLayout } from '../config/paths.ts'
 import { moveAsideRaft } from '../config/raft-folder.ts'
 import { namesIn, peersOf } from '../consensus/member-names.ts'
@@ -144,9 +145,9 @@ export async function finish({ folder, dataFolder, backupsRotate }: RecoverFolde
   await writeMembership(folder, { clusterId: group.clusterId, state: 'member' })
   if (await exists(newRaft)) {
     if ((await exists(newState)) && (await exists(dataFolder))) await moveAsideRaft(dataFolder, backupsRotate)
-    if ((await exists(newState)) && (await exists(state))) await rename(state, join(backup, 'state'))
+    if ((await exists(newState)) && (await exists(state))) await moveFolder(state, join(backup, 'state'))
     if (await exists(newState)) await rename(newState, state)
-    await rename(newRaft, dataFolder)
+    await moveFolder(newRaft, dataFolder)
     await syncFolder(folder)
   }
   await rm(prepared, { recursive: true, force: true })
