@@ -23,7 +23,8 @@ export {
   type SessionRefusal,
   type SessionRow,
   type SessionStamp,
-  SessionTable
+  SessionTable,
+  type StoredSessionRow
 } from './sessions/session-table.ts'
 export { countBoot, type DiskPosition } from './storage/boot-counter.ts'
 export { type DiskReserve, type DiskReserveInit, openDiskReserve } from './storage/disk-reserve.ts'

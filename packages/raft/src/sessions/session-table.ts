@@ -26,6 +26,7 @@ export interface SessionLimits {
   readonly maxResultBytes: number
 }
 
+/** What a table has unless it is told otherwise. */
 export const defaultSessionLimits: SessionLimits = {
   maxSessions: 256,
   maxWindow: 4096,
@@ -42,6 +43,7 @@ export interface SessionStamp {
   readonly answeredThrough: number
 }
 
+/** Why a command of a session is not applied. */
 export type SessionRefusal =
   /** There is no such session, or no longer: whether an earlier try of the command was applied is not known here. */
   | 'session-expired'
@@ -50,6 +52,7 @@ export type SessionRefusal =
   /** The number is too far beyond the first that is not answered. */
   | 'window-exceeded'
 
+/** What is to be done with a command of a session. */
 export type Admission =
   /** Apply it, and `record` what came of it. */
   | { readonly type: 'new' }
@@ -87,6 +90,8 @@ const EXCEEDED = refused('window-exceeded')
 const pageOf = (sequence: number): number => Math.floor(sequence / PAGE_RESULTS)
 
 /**
+ * The sessions of a replicated state.
+ *
  * @example
  * const session = table.open(command.index)
  * // and for each later command of that client:
