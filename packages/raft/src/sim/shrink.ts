@@ -17,20 +17,20 @@ import { FAULT_FAMILIES, type FaultFamily } from './swarm.ts'
 
 type Family = FaultFamily | DiskFaultFamily
 
-export interface Shrunk<Report extends SimulationReport = SimulationReport> {
+export interface Shrunk<Report extends SimulationReport = SimulationReport, Left extends Family = FaultFamily> {
   /** The smallest world found, with the same judge's violation in it. */
   readonly report: Report
   /** What the world can do without. */
-  readonly without: readonly Family[]
+  readonly without: readonly Left[]
   /** Runs that it took. */
   readonly runs: number
 }
 
 /** What both modes have in common of a run's beginning. */
-interface Init {
+interface Init<Left extends Family> {
   readonly nodes?: number
   readonly faultsMs?: number
-  readonly without?: readonly Family[]
+  readonly without?: readonly Left[]
 }
 
 /**
@@ -38,27 +38,27 @@ interface Init {
  * @returns undefined if it does not
  */
 export function shrink(init: SimulationInit): Shrunk | undefined {
-  const attempts = shrinking<SimulationInit, SimulationReport>(init, FAULT_FAMILIES, DEFAULT_FAULTS_MS)
+  const attempts = shrinking<SimulationInit, SimulationReport, FaultFamily>(init, FAULT_FAMILIES, DEFAULT_FAULTS_MS)
   let step = attempts.next()
   while (step.done !== true) step = attempts.next(simulate(step.value))
   return step.value
 }
 
 /** As `shrink`, for the full mode. */
-export async function shrinkFull(init: FullSimulationInit): Promise<Shrunk<FullSimulationReport> | undefined> {
+export async function shrinkFull(init: FullSimulationInit): Promise<Shrunk<FullSimulationReport, Family> | undefined> {
   const families = [...FAULT_FAMILIES, ...DISK_FAULT_FAMILIES]
-  const attempts = shrinking<FullSimulationInit, FullSimulationReport>(init, families, DEFAULT_FULL_FAULTS_MS)
+  const attempts = shrinking<FullSimulationInit, FullSimulationReport, Family>(init, families, DEFAULT_FULL_FAULTS_MS)
   let step = attempts.next()
   while (step.done !== true) step = attempts.next(await simulateFull(step.value))
   return step.value
 }
 
 /** Asks for one run after the other, and is given their reports. */
-function* shrinking<I extends Init, R extends SimulationReport>(
+function* shrinking<I extends Init<F>, R extends SimulationReport, F extends Family>(
   init: I,
-  families: readonly Family[],
+  families: readonly F[],
   defaultMs: number
-): Generator<I, Shrunk<R> | undefined, R> {
+): Generator<I, Shrunk<R, F> | undefined, R> {
   const first = yield init
   if (first.violation === undefined) return undefined
   const { judge } = first.violation
@@ -91,7 +91,7 @@ function* shrinking<I extends Init, R extends SimulationReport>(
 }
 
 /** Nothing after the violation matters. What the liveness phase sees needs the faults before it, for as long as they were. */
-function endAtViolation<I extends Init>(init: I, { violation }: SimulationReport, defaultMs: number): I {
+function endAtViolation<I extends Init<Family>>(init: I, { violation }: SimulationReport, defaultMs: number): I {
   const faultsMs = init.faultsMs ?? defaultMs
   const endMs = Math.ceil(violation?.atMs ?? faultsMs)
   return endMs < faultsMs ? { ...init, faultsMs: endMs } : init

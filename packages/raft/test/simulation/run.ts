@@ -4,30 +4,39 @@
  *   npm run test:simulation -- --seed=7                 one seed, verbosely
  *   npm run test:simulation -- --seed=1 --seeds=1000    a thousand from 1 on
  *   npm run test:simulation -- --seeds=1000 --mutation=no-own-term-barrier
+ *   npm run test:simulation -- --full --seeds=100       the real driver, storage and codec
  *
  * Exit code 0: no violation; 1: a violation; 2: the command line is wrong.
  */
 
 import { parseArgs } from 'node:util'
 import {
+  DISK_FAULT_FAMILIES,
+  DRIVER_BUGS,
+  type DriverBug,
   FAULT_FAMILIES,
   type FaultFamily,
+  type FullSimulationInit,
   MUTATIONS,
   type Mutation,
-  type SimulationInit,
   type SimulationReport,
   shrink,
-  simulate
+  shrinkFull,
+  simulate,
+  simulateFull
 } from '@quorate/raft/sim'
 
 const usage = `Usage: npm run test:simulation -- [options]
   --seed=N             first seed (default 1)
   --seeds=K            how many seeds (default 1)
   --nodes=N            first voters, 1 to 9 (default 5)
-  --faults-ms=N        how long faults go on, in virtual milliseconds (default 20000)
-  --mutation=NAME      a bug to put back, can be repeated: ${MUTATIONS.join(', ')}
+  --full               run the real driver, storage and codec, on disks that fail in more ways
+  --faults-ms=N        how long faults go on, in virtual milliseconds (default 20000, with --full 6000)
+  --mutation=NAME      a bug to put back, can be repeated: ${MUTATIONS.join(', ')};
+                       with --full also: ${DRIVER_BUGS.join(', ')}
   --consequences-only  judge harm done alone, not the rules that prevent it
-  --without=FAMILY     leave something out of the world, can be repeated: ${FAULT_FAMILIES.join(', ')}
+  --without=FAMILY     leave something out of the world, can be repeated: ${FAULT_FAMILIES.join(', ')};
+                       with --full also: ${DISK_FAULT_FAMILIES.join(', ')}
   --shrink             make the first violation small, and print how to replay that
   --keep-going         do not stop at the first violation
   --events=N           how many events to print before a violation (default 60)`
@@ -38,7 +47,8 @@ const fail = (message: string): never => {
 }
 
 interface Command {
-  readonly init: Omit<SimulationInit, 'seed'>
+  readonly init: Omit<FullSimulationInit, 'seed'>
+  readonly full: boolean
   readonly firstSeed: number
   readonly seedCount: number
   readonly keepGoing: boolean
@@ -52,6 +62,7 @@ function parse(argv: readonly string[]): Command {
     options: {
       seed: { type: 'string', default: '1' },
       seeds: { type: 'string', default: '1' },
+      full: { type: 'boolean', default: false },
       nodes: { type: 'string', default: '5' },
       'faults-ms': { type: 'string' },
       mutation: { type: 'string', multiple: true, default: [] },
@@ -69,23 +80,27 @@ function parse(argv: readonly string[]): Command {
     }
     return value
   }
+  const { full } = values
+  const isDriverBug = (name: string): boolean => full && DRIVER_BUGS.includes(name as DriverBug)
+  const families: readonly string[] = full ? [...FAULT_FAMILIES, ...DISK_FAULT_FAMILIES] : FAULT_FAMILIES
   for (const name of values.mutation) {
-    if (!MUTATIONS.includes(name as Mutation))
+    if (!MUTATIONS.includes(name as Mutation) && !isDriverBug(name))
       fail(`--mutation is ${JSON.stringify(name)}, which is none of the known ones`)
   }
   for (const family of values.without) {
-    if (!FAULT_FAMILIES.includes(family as FaultFamily))
-      fail(`--without is ${JSON.stringify(family)}, which is none of the known ones`)
+    if (!families.includes(family)) fail(`--without is ${JSON.stringify(family)}, which is none of the known ones`)
   }
   const faultsMs = values['faults-ms']
   return {
     init: {
       nodes: whole('nodes', values.nodes, 1, 9),
-      mutations: new Set(values.mutation as Mutation[]),
+      mutations: new Set(values.mutation.filter((name) => !isDriverBug(name)) as Mutation[]),
+      bugs: new Set(values.mutation.filter(isDriverBug) as DriverBug[]),
       consequencesOnly: values['consequences-only'],
       without: values.without as FaultFamily[],
       ...(faultsMs === undefined ? {} : { faultsMs: whole('faults-ms', faultsMs, 1, 86_400_000) })
     },
+    full,
     firstSeed: whole('seed', values.seed, 0, 0xffff_ffff),
     seedCount: whole('seeds', values.seeds, 1, 100_000_000),
     keepGoing: values['keep-going'],
@@ -103,15 +118,24 @@ function printViolation(report: SimulationReport, eventCount: number): void {
   console.log(`  replay: ${report.replay}`)
 }
 
+const run = (command: Command, seed: number): SimulationReport | Promise<SimulationReport> =>
+  command.full ? simulateFull({ ...command.init, seed }) : simulate(coreInit(command, seed))
+
+const coreInit = ({ init }: Command, seed: number) => ({
+  ...init,
+  seed,
+  without: (init.without ?? []) as FaultFamily[]
+})
+
 /** Prints the smallest world found in which the same judge objects. */
-function printShrunk(init: SimulationInit, eventCount: number): void {
-  const shrunk = shrink(init)
+async function printShrunk(command: Command, seed: number): Promise<void> {
+  const shrunk = command.full ? await shrinkFull({ ...command.init, seed }) : shrink(coreInit(command, seed))
   if (shrunk === undefined) return
   console.log(`\nThe same in a smaller world, after ${shrunk.runs} runs:`)
-  printViolation(shrunk.report, eventCount)
+  printViolation(shrunk.report, command.eventCount)
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const command = parse(process.argv.slice(2))
   const { firstSeed, seedCount } = command
   const startCpu = process.cpuUsage()
@@ -119,7 +143,7 @@ function main(): void {
   const sums = { simulatedMs: 0, events: 0, terms: 0, committed: 0, acknowledged: 0, reads: 0, crashes: 0 }
   let runs = 0
   for (let seed = firstSeed; seed < firstSeed + seedCount; seed++) {
-    const report = simulate({ ...command.init, seed })
+    const report = await run(command, seed)
     runs++
     sums.simulatedMs += report.simulatedMs
     sums.events += report.events
@@ -132,7 +156,7 @@ function main(): void {
     if (report.violation === undefined) continue
     found.push(report)
     printViolation(report, command.keepGoing ? 0 : command.eventCount)
-    if (command.shrinks) printShrunk({ ...command.init, seed }, command.eventCount)
+    if (command.shrinks) await printShrunk(command, seed)
     if (!command.keepGoing) break
   }
   const cpu = process.cpuUsage(startCpu)
@@ -149,7 +173,7 @@ function main(): void {
 }
 
 try {
-  main()
+  await main()
 } catch (error) {
   if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
     fail(error.message)

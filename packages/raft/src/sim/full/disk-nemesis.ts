@@ -193,7 +193,7 @@ export class DiskNemesis {
     if (where === 0) return whole('/state/registers.json', 0, 0)
     if (where === 1) return whole('/raft/base.json', 0, 0)
     if (where === 2) return this.#partOfSnapshot(root)
-    if (where <= 5) {
+    if (where <= 6) {
       const slot = prng.below(2)
       // Of a change that stands in one copy only, nobody was told yet; without that copy it never was.
       if (!sameCopies(findNode(root, '/raft/hard-state'))) return undefined

@@ -1,0 +1,49 @@
+/**
+ * Bugs put back on purpose outside the core: in the wait for the disk, in the storage, in what a service does with a machine that lost its data, in the
+ * application. Each of `src/sim/full/bugs.ts` must be found from random seeds within a budget, and the seed that finds it must be clean without it.
+ * Budgets are several times what is needed, as in `mutations.sim.ts`.
+ */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { DRIVER_BUGS, type DriverBug, simulateFull } from '@quorate/raft/sim'
+import { findFullViolation } from './full-support.ts'
+import { describeViolation } from './support.ts'
+
+/** Seeds to search at most. */
+const BUDGET = 400
+
+/** Whose harm, not only whose broken rule, shows within seconds: seeds to search at most. */
+const HARMS: Partial<Record<DriverBug, number>> = {
+  'never-synced': 50,
+  'frame-limit-unchecked': 20,
+  'wiped-under-old-name': 100,
+  'rolled-back-under-old-name': 200,
+  'newest-snapshot-pruned': 50,
+  'names-not-synced': 50,
+  'log-kept-beside-snapshot': 50,
+  'state-index-apart': 250,
+  'answers-before-applied': 50,
+  'foreign-files-accepted': 80
+}
+
+async function finds(bug: DriverBug, budget: number, consequencesOnly: boolean): Promise<string> {
+  const found = await findFullViolation(1, budget, { bugs: new Set([bug]), consequencesOnly })
+  assert(found?.violation !== undefined, `${bug} was not found in ${budget} seeds`)
+  assert.notEqual(found.violation.judge, 'exception', describeViolation(found))
+  const without = await simulateFull({ seed: found.seed, consequencesOnly })
+  assert(without.violation === undefined, describeViolation(without))
+  return `seed ${found.seed}: ${found.violation.judge}: ${found.violation.message.split('\n')[0]}`
+}
+
+describe('with a bug put back outside the core', () => {
+  for (const bug of DRIVER_BUGS) {
+    it(`finds ${bug}`, async (t) => t.diagnostic(await finds(bug, BUDGET, false)))
+  }
+})
+
+describe('with a bug put back outside the core, and no judge of rules', () => {
+  for (const [bug, budget] of Object.entries(HARMS) as [DriverBug, number][]) {
+    it(`finds the harm of ${bug}`, async (t) => t.diagnostic(await finds(bug, budget, true)))
+  }
+})
