@@ -3,13 +3,15 @@
  * clients write at the leader. Printed are the leader's commit latency before and meanwhile, the longest time that an event loop was late
  * meanwhile, and the anonymous memory of each voter at rest.
  *
- *   node --conditions=quorate-source test/bench/peers/snapshot.ts [--pins=1000000] [--short]
+ *   node --conditions=quorate-source test/bench/peers/snapshot.ts [--pins=1000000] [--profile=FOLDER] [--short]
  *
  * The pins are put in by `packages/service/test/bench/probe.ts`, which is loaded into the peers; another peer, which is not there, is to
- * hold their content, so that the IPFS nodes have nothing to do. `test/bench/run.ts` calls `runSnapshotBench`.
+ * hold their content, so that the IPFS nodes have nothing to do. `--profile` has the peers write CPU profiles. `test/bench/run.ts` calls
+ * `runSnapshotBench`.
  */
 
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -24,6 +26,8 @@ export interface SnapshotBenchOptions {
   readonly pins?: number
   /** Writing at rest, for comparison. @default 15 */
   readonly idleSeconds?: number
+  /** Folder for CPU profiles of the peers. @default none are taken */
+  readonly profileFolder?: string
 }
 
 export const shortSnapshot: SnapshotBenchOptions = { pins: 20_000, idleSeconds: 2 }
@@ -51,12 +55,13 @@ interface ProbedPeer {
 }
 
 export async function runSnapshotBench(options: SnapshotBenchOptions = {}): Promise<void> {
-  const { pins = 1_000_000, idleSeconds = 15 } = options
+  const { pins = 1_000_000, idleSeconds = 15, profileFolder } = options
   console.log(
     `snapshot: three whole peers with ${pins.toLocaleString('en')} pins, a fourth joins while ${WRITERS} write`
   )
   const [program, ...words] = checkout.service
-  const programs = { ...checkout, service: [program!, `--import=${probe}`, ...words] }
+  const profiling = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${resolve(profileFolder)}`]
+  const programs = { ...checkout, service: [program!, `--import=${probe}`, ...profiling, ...words] }
   const daemons = await initPeers(4, { programs })
   try {
     await printMachine(daemons[0]!.folder)
@@ -196,9 +201,12 @@ async function anonymousBytes(pid: number): Promise<number | undefined> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { pins: { type: 'string' }, short: { type: 'boolean' } } })
+  const { values } = parseArgs({
+    options: { pins: { type: 'string' }, profile: { type: 'string' }, short: { type: 'boolean' } }
+  })
   await runSnapshotBench({
     ...(values.short === true ? shortSnapshot : {}),
-    ...(values.pins === undefined ? {} : { pins: Number(values.pins) })
+    ...(values.pins === undefined ? {} : { pins: Number(values.pins) }),
+    ...(values.profile === undefined ? {} : { profileFolder: values.profile })
   })
 }
