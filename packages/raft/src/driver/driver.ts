@@ -35,7 +35,7 @@ import type {
   NodeId,
   RaftCore
 } from '../core/types.ts'
-import { ProposalRefusedError } from '../errors.ts'
+import { ProposalRefusedError, SnapshotTransferError } from '../errors.ts'
 import type { Clock, LinkedEntry, LogReport, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
 import { Applier, DIGEST_EVERY_ENTRIES } from './applier.ts'
@@ -509,7 +509,7 @@ class Driver<Result> implements Raft<Result> {
       onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
       onFetchLogReport: async () => this.#logReport(),
       onFetchEntries: async (_from, request) => serveEntries((index, chain) => this.#findEntry(index, chain), request),
-      onFetchOffer: (_from, atLeast) => this.#snapshotter.offer(atLeast),
+      onFetchOffer: (_from, atLeast) => this.#offerAtLeast(atLeast),
       onFetchChunk: async (_from, snapshotId, chunk) => {
         const bytes = await this.#snapshotter.serveChunk(snapshotId, chunk)
         this.#meter.onSnapshotSent(bytes.length)
@@ -525,6 +525,15 @@ class Driver<Result> implements Raft<Result> {
     const chain = this.#core.entry(lastIndex)?.chain ?? base?.chain
     const last = chain === undefined ? undefined : { index: lastIndex, chain }
     return { term, leads: role === 'leader', base, last }
+  }
+
+  async #offerAtLeast(atLeast: Index): Promise<LogBase> {
+    const { appliedIndex } = this.status()
+    // No snapshot is made that would be of no use: whoever asks asks again.
+    if (this.#stopped !== undefined || appliedIndex < atLeast) {
+      throw new SnapshotTransferError(`The state stands at ${appliedIndex} here, and ${atLeast} is asked for`)
+    }
+    return this.#snapshotter.offer(atLeast)
   }
 
   #findEntry(index: Index, chain: number): LinkedEntry | undefined {
