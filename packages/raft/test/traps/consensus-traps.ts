@@ -49,7 +49,10 @@ const terms: readonly Trap[] = [
     'T7',
     'Every commit is synced',
     ['storage/segment-log.ts persist', 'storage/file-system.ts nodeFileSystem'],
-    ['storage/segment-log.crash.test.ts "keeps what was acknowledged, whole, wherever the power goes"'],
+    [
+      'storage/stories/t07-acknowledged-is-synced.txt',
+      'storage/segment-log.crash.test.ts "keeps what was acknowledged, whole, wherever the power goes"'
+    ],
     ['never-synced']
   )
 ]
@@ -122,7 +125,11 @@ const replication: readonly Trap[] = [
     'T17',
     'Cutting and appending are one write',
     ['core/state.ts flushPersist', 'storage/segment.ts replayFrame'],
-    ['t17-cut-and-append-are-one-write.txt', 'storage/segment-log.crash.test.ts'],
+    [
+      'storage/stories/t17-cut-and-append-are-one-write.txt',
+      't17-cut-and-append-are-one-write.txt',
+      'storage/segment-log.crash.test.ts'
+    ],
     ['truncation-not-written', 'ghost-tail']
   ),
   trap(

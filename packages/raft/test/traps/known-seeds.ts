@@ -28,4 +28,5 @@ const file = new URL('./known-seeds.json', import.meta.url)
 
 export const readKnownSeeds = (): KnownSeeds => JSON.parse(readFileSync(file, 'utf8')) as KnownSeeds
 
-export const writeKnownSeeds = (seeds: KnownSeeds): void => writeFileSync(file, `${JSON.stringify(seeds, undefined, 2)}\n`)
+export const writeKnownSeeds = (seeds: KnownSeeds): void =>
+  writeFileSync(file, `${JSON.stringify(seeds, undefined, 2)}\n`)

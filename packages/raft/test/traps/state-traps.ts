@@ -14,14 +14,22 @@ const snapshots: readonly Trap[] = [
     'T39',
     'What a node finishes too late, below where it stands by now, changes nothing',
     ['core/snapshots.ts onCompactable onSnapshotReady', 'storage/snapshot-files.ts latest'],
-    ['t39-own-snapshot-ends-late.txt', 'storage/snapshot-store-suite.ts "answers the newest by index"'],
+    [
+      'storage/stories/t41-snapshot-whole-or-not.txt',
+      't39-own-snapshot-ends-late.txt',
+      'storage/snapshot-store-suite.ts "answers the newest by index"'
+    ],
     ['late-compaction-obeyed']
   ),
   trap(
     'T40',
     'The newest snapshot is that of the highest index, and is never pruned',
     ['storage/snapshot-files.ts byAge prune'],
-    ['storage/snapshot-store-suite.ts "answers the newest by index"', 'storage/snapshot-files.test.ts'],
+    [
+      'storage/stories/t41-snapshot-whole-or-not.txt',
+      'storage/snapshot-store-suite.ts "answers the newest by index"',
+      'storage/snapshot-files.test.ts'
+    ],
     ['newest-snapshot-pruned']
   ),
   trap(
@@ -29,6 +37,7 @@ const snapshots: readonly Trap[] = [
     'Half a snapshot is none',
     ['storage/snapshot-writer.ts commit', 'storage/file-system.ts writeFileAtomically'],
     [
+      'storage/stories/t41-snapshot-whole-or-not.txt',
       'storage/snapshot-files.test.ts "keeps every committed snapshot that was not replaced, whole, wherever the power goes"'
     ],
     ['snapshot-not-synced', 'names-not-synced']
@@ -37,7 +46,11 @@ const snapshots: readonly Trap[] = [
     'T42',
     'With an installed snapshot nothing of the old log stays; an installation ends whole, wherever it was cut off',
     ['core/log.ts reset', 'driver/startup.ts prepareStart'],
-    ['t42-nothing-stays-beside-a-snapshot.txt', 'driver/startup.test.ts "finishes an installation"'],
+    [
+      'storage/stories/t42-reset-is-one-step.txt',
+      't42-nothing-stays-beside-a-snapshot.txt',
+      'driver/startup.test.ts "finishes an installation"'
+    ],
     ['log-kept-by-snapshot', 'log-kept-beside-snapshot']
   )
 ]
@@ -125,6 +138,7 @@ const disks: readonly Trap[] = [
     'The first failed write is the last; what is read at the start counts once it is synced',
     ['driver/log-writer.ts LogWriter', 'storage/segment-log.ts #fail'],
     [
+      'storage/stories/t51-first-failure-is-the-last.txt',
       'driver/log-writer.test.ts "releases nothing after a write has failed (T51)"',
       'storage/segment-log.crash.test.ts "refuses everything after a failed write or sync"'
     ],
@@ -134,7 +148,7 @@ const disks: readonly Trap[] = [
     'T52',
     'A hole in the log is a fault, never an end',
     ['storage/log-reader.ts readLog'],
-    ['storage/segment-log.damage.test.ts', 'damage/damage.sim.ts'],
+    ['storage/stories/t52-damage-is-a-fault.txt', 'storage/segment-log.damage.test.ts', 'damage/damage.sim.ts'],
     ['hole-read-as-end']
   ),
   trap(
@@ -142,6 +156,7 @@ const disks: readonly Trap[] = [
     'Term and vote stand twice; if both are lost the node does not vote under its name',
     ['storage/hard-state.ts readHardState'],
     [
+      'storage/stories/t53-vote-stands-twice.txt',
       'storage/segment-log.damage.test.ts "keeps the vote when either slot is damaged, and says that it is lost when both are"',
       'driver/repair.test.ts "asks for a new name when both copies of the vote are gone (T53)"'
     ],
@@ -152,6 +167,7 @@ const disks: readonly Trap[] = [
     'What was durable and cannot be read is a fault, what was not is dropped',
     ['storage/log-reader.ts readLog', 'driver/repair.ts Repair'],
     [
+      'storage/stories/t52-damage-is-a-fault.txt',
       'storage/segment-log.damage.test.ts "takes a last commit of which bytes are missing for a torn write only as long as no mark counts it"',
       'damage/damage.sim.ts'
     ],
@@ -174,13 +190,13 @@ const disks: readonly Trap[] = [
     'T57',
     'The log has files of its own, which are only appended to and removed whole; a slow write counts against the leader',
     ['storage/segment-log.ts compact', 'driver/health.ts HealthMonitor'],
-    ['driver/health.test.ts', 'slow-disk-leader.txt']
+    ['storage/stories/t57-compaction-removes-files.txt', 'driver/health.test.ts', 'slow-disk-leader.txt']
   ),
   trap(
     'T58',
     'A file of another folder does not pass',
     ['storage/segment.ts decodeSegmentHeader', 'storage/base-file.ts readBase'],
-    ['storage/segment-log.damage.test.ts "refuses the files of another node"'],
+    ['storage/stories/t58-foreign-files.txt', 'storage/segment-log.damage.test.ts "refuses the files of another node"'],
     ['foreign-files-accepted']
   ),
   trap(

@@ -17,7 +17,7 @@ const fileOf = (path: string, below: string): URL =>
   /^(packages|test)\//.test(path) ? new URL(path, root) : new URL(below + path, here)
 
 const scenarioFile = (path: string): URL =>
-  path.endsWith('.txt') ? new URL(`core/interaction/${path}`, here) : fileOf(path, './')
+  path.endsWith('.txt') && !path.includes('/') ? new URL(`core/interaction/${path}`, here) : fileOf(path, './')
 
 /** A name as a word of its own, a private one with its sign. */
 const holdsName = (text: string, name: string): boolean =>

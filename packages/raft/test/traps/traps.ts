@@ -4,7 +4,7 @@
  * what there is, so that the table cannot rot; `table.ts` makes the table of `docs/raft.md` of it, with the seeds that find the bugs.
  *
  * A place is a file below `packages/raft/src`, with names that stand in it; a scenario a file below `packages/raft/test`, with the name of the test if
- * the file has many. A name that ends with `.txt` is a transcript in `core/interaction`. A path that begins with `packages/` or `test/` begins at the root.
+ * the file has many. A name that ends with `.txt` is a transcript in `core/interaction`, or a story of the disk with its folder. A path that begins with `packages/` or `test/` begins at the root.
  */
 
 import { CONSENSUS_TRAPS } from './consensus-traps.ts'
