@@ -2,7 +2,7 @@
  * The tables of the documentation that are made of the traps and the seeds: the rules in `docs/raft.md`, and what the simulator finds in
  * `docs/simulation.md`. They stand between two marks, and `traps.test.ts` compares them.
  *
- *   npx node --conditions=quorate-source packages/raft/test/traps/write.ts
+ *   npx node --conditions=quorate-source packages/raft/test/simulation/write-tables.ts
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'

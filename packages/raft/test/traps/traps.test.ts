@@ -85,7 +85,7 @@ describe('the table of traps', () => {
   })
 
   for (const { path, wanted, written } of generatedParts()) {
-    it(`is in ${path} as it is here; if not, run packages/raft/test/traps/write.ts`, () => {
+    it(`is in ${path} as it is here; if not, run packages/raft/test/simulation/write-tables.ts`, () => {
       assert.deepEqual(written.split('\n'), wanted.split('\n'))
     })
   }
