@@ -10,17 +10,21 @@
  * fault (T54). Writing "this was durable" after each commit would cost a second sync, so it is inferred:
  * 1. every later frame or segment proves it, as frames are written one at a time;
  * 2. the mark in the hard state counts the frames that were durable when it was written. It is brought up to date at most
- *    `markDelayMs` after a commit, beside the commits and on another file, and when the log is loaded and closed.
+ *    `markDelayMs` after a commit, beside the commits and on another file, and when the log is loaded and closed;
+ * 3. a write that was cut short lacks sectors: where all bytes are there, and wrong, they rotted.
  *
- * What remains in doubt: damage to the frames of the last `markDelayMs` before a stop without `close`, if it takes the very
- * last frame (or, by cutting the file short, or by taking the header of a segment, several), cannot be told from a write
- * that was cut short by that stop; it is dropped. Damage anywhere else is a fault. A crash cannot be mistaken for rot, except
+ * What remains in doubt: if damage of the frames of the last `markDelayMs` before a stop without `close` makes whole sectors zero, or cuts
+ * the file short, in the very last frame or from some frame on, it cannot be told from a write that was cut short by that stop; it is
+ * dropped. Damage anywhere else is a fault. A crash cannot be mistaken for rot, except
  * that a commit cut short while it carried, in a payload, the bytes of a frame of this very file would be; they are seeded with
  * a nonce that nobody is told.
  *
  * **Loading** trusts nothing that is merely in the page cache: after a process died between a write and its sync, or a sync failed
  * (T51), what is read may not be on disk. All that the mark does not count is written again in place, with the same bytes, and
  * synced, before `load` answers; a torn tail is cut off. New frames always go to a new segment.
+ *
+ * **A damaged log** is left as it is, but for the vote, until `replace` puts a whole one in its place (`driver/repair.ts`). **A full disk**
+ * costs the ballast (`disk-reserve.ts`), and no commit.
  */
 
 import { randomInt } from 'node:crypto'
