@@ -105,8 +105,7 @@ function countVotes(s: CoreState): void {
 export function isSticky(s: CoreState, candidate: NodeId): boolean {
   if (s.mutations.has('never-sticky')) return false
   if (s.leading !== undefined) return true
-  if (s.leader === undefined) return false
-  if (s.leader === candidate && !s.mutations.has('former-leader-refused')) return false
+  if (s.leader === undefined || s.leader === candidate) return false
   return s.nowMs - s.leaderContactMs < s.options.electionTimeoutMs
 }
 

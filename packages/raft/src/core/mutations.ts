@@ -60,8 +60,6 @@ export const MUTATIONS = [
   'pre-vote-restarts-timer',
   /** T22: a refused pre-vote does not say what the term is. */
   'pre-vote-hides-term',
-  /** T22: a leader that went is refused by those who heard it a moment ago. */
-  'former-leader-refused',
   /** T23: a leader whose disk hangs goes on. */
   'stalled-disk-leads',
   /** T23: a leader that is unfit does not hand over. */
