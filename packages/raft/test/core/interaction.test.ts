@@ -7,13 +7,22 @@
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
-import { MUTATIONS } from '../../src/core/mutations.ts'
+import { MUTATIONS, type Mutation } from '../../src/core/mutations.ts'
 import { brokenBy, play } from './interaction/transcript.ts'
 
 const folder = new URL('./interaction/', import.meta.url)
 const names = readdirSync(folder).filter((name) => name.endsWith('.txt'))
 
+/** Bugs of what runs on the core, not of the core: `sim/sessions.ts`. */
+const NOT_OF_THE_CORE: readonly Mutation[] = ['session-ignored', 'session-not-in-snapshot']
+
 describe('transcripts', () => {
+  it('are broken by every bug of the core', () => {
+    const broken = new Set(names.flatMap((name) => brokenBy(readFileSync(new URL(name, folder), 'utf8'))))
+    const unbroken = MUTATIONS.filter((mutation) => !broken.has(mutation) && !NOT_OF_THE_CORE.includes(mutation))
+    assert.deepEqual(unbroken, [])
+  })
+
   it('are there', () => assert.ok(names.length >= 50, `${names.length} were found`))
 
   for (const name of names) {
