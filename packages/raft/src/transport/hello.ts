@@ -38,7 +38,7 @@ export interface Hello {
 const MAX_FIELD_BYTES = 255
 const BOOT_ID_BYTES = 8
 const LIFE_BYTES = 6 + BOOT_ID_BYTES + 6 + 6
-/** In the place of a last index that cannot be told. */
+/** In the place of a last index that cannot be told. No log gets there. */
 const NO_INDEX = 2 ** 48 - 1
 
 /** @throws {RangeError} when a field is longer than 255 bytes, or a number is not below 2^48 */

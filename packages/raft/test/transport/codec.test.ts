@@ -78,10 +78,17 @@ describe('the message codec', () => {
         assert.deepEqual(decodeManifest(encodeManifest(manifest)), manifest)
         const request = { snapshotId: name, chunk: number }
         assert.deepEqual(decodeChunkRequest(encodeChunkRequest(request)), request)
-        const life = { boot: number, bootId: '0123456789abcdef', term: at.term, lastIndex: at.index }
+        const life = {
+          boot: number,
+          bootId: '0123456789abcdef',
+          term: at.term,
+          lastIndex: Math.min(at.index, 2 ** 48 - 2)
+        }
         const hello = { clusterId: name, memberId: `${name}x`, incarnation: '', featureLevel: number & 0xff, life }
         assert.deepEqual(decodeHello(encodeHello(hello)), hello)
         assert.deepEqual(decodeHello(encodeHello({ ...hello, life: undefined })), { ...hello, life: undefined })
+        const damaged = { ...hello, life: { ...life, lastIndex: undefined } }
+        assert.deepEqual(decodeHello(encodeHello(damaged)), damaged)
       })
     )
     fc.assert(
