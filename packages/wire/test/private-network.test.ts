@@ -131,6 +131,37 @@ describe('a stranger', () => {
     server.close()
   })
 
+  it('that sends any bytes, in any pieces, is cut off, and keeps nobody else from connecting', async () => {
+    await using host = await openHost(one, 300)
+    await using friend = await openHost(one)
+    let state = 7
+    const random = (below: number): number => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+      return (state >>> 8) % below
+    }
+    const strangers = Array.from({ length: 60 }, (_, i) => {
+      const bytes = Buffer.from(Array.from({ length: random(200) }, () => random(256)))
+      // Some begin as a peer does, so that the tag is looked at, and some go on behind it as if they were welcome.
+      if (i % 3 === 0) bytes.write('QRT1')
+      const { socket, closed } = stranger(host)
+      const cut = random(bytes.length + 1)
+      socket.write(bytes.subarray(0, cut))
+      socket.write(bytes.subarray(cut))
+      return closed
+    })
+    await friend.libp2p.dial(host.libp2p.getMultiaddrs()[0]!)
+    await Promise.all(strangers)
+    assert.deepEqual(
+      [...new Set(codes(host))].filter((code) => code !== 'not-quorate' && code !== 'different-secret'),
+      []
+    )
+    assert.ok(codes(host).includes('not-quorate') && codes(host).includes('different-secret'))
+    assert.deepEqual(
+      host.libp2p.getConnections().map(({ remotePeer }) => remotePeer.toString()),
+      [friend.libp2p.peerId.toString()]
+    )
+  })
+
   it('that repeats a greeting that it overheard gets no further than the encryption', async () => {
     await using host = await openHost(one, 200)
     const overheard = connect(host.port, '127.0.0.1')
