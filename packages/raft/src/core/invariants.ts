@@ -18,6 +18,22 @@ export function invariant(condition: boolean, message: () => string): asserts co
 
 /** The order of the watermarks and of each peer's progress: a few comparisons, made after every step. */
 export function checkState(state: CoreState): void {
+  if (!isSound(state)) explain(state)
+}
+
+/** The same comparisons as below, without what is needed to say which one failed. */
+function isSound({ log, term, leading }: CoreState): boolean {
+  const { lastIndex, commitIndex, applyingIndex, appliedIndex } = log
+  const ordered = log.base.index <= appliedIndex && appliedIndex <= applyingIndex && applyingIndex <= commitIndex
+  if (!ordered || commitIndex > lastIndex || log.durableIndex > lastIndex || log.lastTerm > term) return false
+  if (leading === undefined) return true
+  for (const { matchIndex, nextIndex } of leading.peers.values()) {
+    if (matchIndex >= nextIndex || matchIndex > lastIndex) return false
+  }
+  return true
+}
+
+function explain(state: CoreState): void {
   const log = state.log
   invariant(log.base.index <= log.appliedIndex, () => `applied ${log.appliedIndex} is below the base ${log.base.index}`)
   invariant(

@@ -38,7 +38,9 @@ export function isJoint(config: ClusterConfig): boolean {
 }
 
 export function sameConfig(a: ClusterConfig, b: ClusterConfig): boolean {
-  return sameList(a.voters, b.voters) && sameList(a.outgoing, b.outgoing) && sameList(a.learners, b.learners)
+  return (
+    a === b || (sameList(a.voters, b.voters) && sameList(a.outgoing, b.outgoing) && sameList(a.learners, b.learners))
+  )
 }
 
 function sameList(a: readonly NodeId[], b: readonly NodeId[]): boolean {

@@ -93,6 +93,11 @@ export class SimApplier {
     return waiting
   }
 
+  /** The state as it is written: with what is kept of sessions, which is not put together at every step. */
+  stored(): StateImage {
+    return this.#sessions === undefined ? this.state : { ...this.state, sessions: [...this.#sessions.rows()] }
+  }
+
   enqueue(entries: readonly Entry[]): void {
     for (const entry of entries) this.#queue.push(entry)
   }
@@ -128,7 +133,7 @@ export class SimApplier {
         else digest = mix32(digest)
       }
       const broken = this.#breaksNow() || this.state.broken === true
-      this.state = { index, digest, registers, broken, sessions: this.#sessions && [...this.#sessions.rows()] }
+      this.state = { index, digest, registers, broken }
       this.#node.view.broken = broken
       history.note(world.nowUs, TraceCode.applied, this.#node.slot, index, digest, undefined)
       panel.stateStands(this.#node.view, this.state)
@@ -244,7 +249,7 @@ export class SimApplier {
     this.#flushing = true
     this.#flushedIndex = this.state.index
     const delayUs = 1 + this.#prng.exponential(profile.disk.meanWriteUs)
-    world.schedule(delayUs, EventKind.flushDone, this.#node.slot, this.#node.boot, 0, this.state)
+    world.schedule(delayUs, EventKind.flushDone, this.#node.slot, this.#node.boot, 0, this.stored())
   }
 
   finishFlush(index: Index): void {

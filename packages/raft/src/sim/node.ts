@@ -102,6 +102,8 @@ export class SimNode implements SimActor {
   readonly #slowest: boolean
   #held: (() => void)[] = []
   #steps = 0
+  /** The commit index that the node knows. */
+  readonly #known = (): Index => this.status()?.commitIndex ?? 0
   /** The last term in which this node led and committed. */
   #committedInTerm: Term = 0
   #ticket = 0
@@ -303,9 +305,10 @@ export class SimNode implements SimActor {
     if (boot !== this.boot) return
     if (!this.paused) {
       const { conduct } = this.#around.panel
-      conduct?.ticks(this.view, this.nowMs)
+      const { nowMs } = this
+      conduct?.ticks(this.view, nowMs)
       this.step(tickInput)
-      if (this.core !== undefined) conduct?.ticked(this.view, this.nowMs, () => this.status()?.commitIndex ?? 0)
+      if (this.core !== undefined) conduct?.ticked(this.view, nowMs, this.#known)
     }
     this.#scheduleTick(this.#tickUs())
   }
@@ -319,18 +322,22 @@ export class SimNode implements SimActor {
   }
 
   deliver(from: number, connection: number, message: Message): void {
-    const { world, network, history, nodes, panel } = this.#around
+    const { world, network, history, nodes } = this.#around
     if (this.core === undefined || !network.arrives(from, this.slot, connection)) {
       history.note(world.nowUs, TraceCode.lost, this.slot, from, messageDigest(message), message)
       return
     }
     history.note(world.nowUs, TraceCode.deliver, this.slot, from, messageDigest(message), message)
     const { id } = nodes[from] as SimNode
-    this.#whenAwake(() => {
-      panel.conduct?.receives(this.view, id, message, this.nowMs)
-      panel.confirmations?.receives(this.view, id, message)
-      this.step({ type: 'receive', from: id, message })
-    })
+    if (this.paused) this.#held.push(() => this.#receive(id, message))
+    else this.#receive(id, message)
+  }
+
+  #receive(from: NodeId, message: Message): void {
+    const { panel } = this.#around
+    panel.conduct?.receives(this.view, from, message, this.nowMs)
+    panel.confirmations?.receives(this.view, from, message)
+    this.step({ type: 'receive', from, message })
   }
 
   peerHint(boot: number, peer: NodeId, up: boolean): void {
@@ -403,31 +410,39 @@ export class SimNode implements SimActor {
     const out = this.#out
     out.length = 0
     panel.steps(this.view)
-    core.step(input, this.nowMs, out)
-    // What a step appends is in force for what the same step sends, so the picture takes the log first.
-    for (let i = 0; i < out.length; i++) {
-      const effect = out[i] as Effect
-      if (effect.type === 'persist') panel.persists(this.view, effect, () => core.status(this.nowMs).commitIndex)
-    }
-    if (panel.conduct !== undefined) this.#judgeDecisions(panel.conduct, out)
-    for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
+    const { nowMs } = this
+    core.step(input, nowMs, out)
+    // Most steps are ticks, of which nothing comes.
+    if (out.length > 0) this.#takeEffects(out)
     panel.stepped(this.view)
-    if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(this.nowMs))
+    if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(nowMs))
     this.applier.beginApply()
     this.#beginWrite()
   }
 
+  #takeEffects(out: readonly Effect[]): void {
+    const { panel } = this.#around
+    // What a step appends is in force for what the same step sends, so the picture takes the log first.
+    for (let i = 0; i < out.length; i++) {
+      const effect = out[i] as Effect
+      if (effect.type === 'persist') panel.persists(this.view, effect, this.#known)
+    }
+    if (panel.conduct !== undefined) this.#judgeDecisions(panel.conduct, out)
+    for (let i = 0; i < out.length; i++) this.#carryOut(out[i] as Effect)
+  }
+
   /** What is decided now counts by the time of now, though it may leave later. */
   #judgeDecisions(conduct: ElectionConduct, out: readonly Effect[]): void {
+    const { nowMs } = this
     for (const effect of out) {
       if (effect.type !== 'role-changed') continue
-      conduct.roleChanged(this.view, effect.role, effect.term, this.nowMs)
+      conduct.roleChanged(this.view, effect.role, effect.term, nowMs)
       if (effect.role === 'leader') this.#around.panel.confirmations?.begins(this.view)
     }
     for (const effect of out) {
-      if (effect.type === 'send') conduct.decides(this.view, effect.to, effect.message, this.nowMs)
+      if (effect.type === 'send') conduct.decides(this.view, effect.to, effect.message, nowMs)
       else if (effect.type === 'persist') {
-        for (const { to, message } of effect.release) conduct.decides(this.view, to, message, this.nowMs)
+        for (const { to, message } of effect.release) conduct.decides(this.view, to, message, nowMs)
       }
     }
   }
@@ -612,7 +627,7 @@ export class SimNode implements SimActor {
     if (newest === undefined || newest.base.index < this.view.log.base.index) {
       const base = this.core.baseAt(this.applier.state.index)
       if (base === undefined) return
-      const { digest, registers, sessions } = this.applier.state
+      const { digest, registers, sessions } = this.applier.stored()
       const lost = this.#around.mutations.has('session-not-in-snapshot')
       snapshot = { base, digest, registers, sessions: lost ? undefined : sessions }
       delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
