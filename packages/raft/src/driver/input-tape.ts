@@ -5,12 +5,13 @@
  */
 
 import type { AppendEntriesRequest, AppendEntriesResponse, Message } from '../core/messages.ts'
-import type { Entry, Health, Input } from '../core/types.ts'
+import { payloadOf } from '../core/record.ts'
+import type { Effect, Entry, Health, Input } from '../core/types.ts'
 
 /** The first number of an item: its form. After it stand the time, the digest, and what the form says. */
-const Form = { other: 0, tick: 1, persisted: 2, applied: 3, append: 4, answer: 5 } as const
+const Form = { other: 0, tick: 1, persisted: 2, applied: 3, append: 4, answer: 5, propose: 6 } as const
 
-/** Fields of the two messages that are taken apart here; one that is added to them does not compile before it is added here. */
+/** Fields of the messages and inputs that are taken apart here; one that is added to them does not compile before it is added here. */
 type Complete<Fields, All> = Exclude<All, Fields> extends never ? true : never
 type AppendField = 'type' | 'term' | 'prevIndex' | 'prevTerm' | 'prevChain' | 'entries' | 'commitIndex' | 'readPosition'
 type AnswerField =
@@ -25,6 +26,14 @@ type AnswerField =
   | 'priority'
 true satisfies Complete<AppendField, keyof AppendEntriesRequest>
 true satisfies Complete<AnswerField, keyof AppendEntriesResponse>
+
+type Proposal = Extract<Input, { type: 'propose' }>
+type KeysOf<T extends Input['type']> = keyof Extract<Input, { type: T }>
+true satisfies Complete<'type' | 'from' | 'message', KeysOf<'receive'>>
+true satisfies Complete<'type', KeysOf<'tick'>>
+true satisfies Complete<'type' | 'seq', KeysOf<'persisted'>>
+true satisfies Complete<'type' | 'index' | 'digest', KeysOf<'applied'>>
+true satisfies Complete<'type' | 'ticket' | 'payloads', KeysOf<'propose'>>
 
 const healths: readonly Health[] = ['good', 'degraded', 'unfit']
 
@@ -63,8 +72,12 @@ export class InputTape {
     this.count = 0
   }
 
-  /** Not to be called when it is full. */
-  add(input: Input, nowMs: number, digest: number): void {
+  /**
+   * Not to be called when it is full.
+   *
+   * @param effects - of the step: those from `from` on
+   */
+  add(input: Input, nowMs: number, digest: number, effects: readonly Effect[], from: number): void {
     if (this.#at + MAX_ITEM_NUMBERS > this.#numbers.length) this.#grow()
     const numbers = this.#numbers
     const at = this.#at
@@ -92,6 +105,9 @@ export class InputTape {
         numbers[at] = Form.applied
         numbers[at + 3] = input.index
         this.#at = at + 4
+        break
+      case 'propose':
+        this.#addProposal(at, input, effects, from)
         break
       default:
         this.#addOther(at, input)
@@ -124,12 +140,25 @@ export class InputTape {
       numbers[at + 8] = message.readPosition
       numbers[at + 9] = entries.length
       this.#others.push(from)
-      // One by one: the list is new, and would grow old.
-      for (const entry of entries) this.#others.push(entry)
+      if (entries.length > 0) this.#others.push(entries)
       this.#at = at + 10
     } else {
       this.#addOther(at, input)
     }
+  }
+
+  /** The entries that were made of the payloads stand for them: they stay in the log, and the payloads can go. */
+  #addProposal(at: number, input: Proposal, effects: readonly Effect[], from: number): void {
+    for (let i = from; i < effects.length; i++) {
+      const effect = effects[i]!
+      if (effect.type !== 'persist' || effect.entries.length !== input.payloads.length) continue
+      this.#numbers[at] = Form.propose
+      this.#numbers[at + 3] = input.ticket
+      this.#others.push(effect.entries)
+      this.#at = at + 4
+      return
+    }
+    this.#addOther(at, input)
   }
 
   #addOther(at: number, input: Input): void {
@@ -159,6 +188,10 @@ export class InputTape {
         const [message, end] = form === Form.append ? this.#readAppend(own, other) : this.#readAnswer(own)
         content.inputs.push({ type: 'receive', from, message })
         at = end
+      } else if (form === Form.propose) {
+        const payloads = (other() as readonly Entry[]).map(payloadOf)
+        content.inputs.push({ type: 'propose', ticket: numbers[own]!, payloads })
+        at = own + 1
       } else if (form === Form.persisted || form === Form.applied) {
         const value = numbers[own]!
         content.inputs.push(
@@ -178,7 +211,7 @@ export class InputTape {
       at,
       at + 7
     ) as unknown as [number, number, number, number, number, number, number]
-    const entries = count === 0 ? NO_ENTRIES : Array.from({ length: count }, () => other() as Entry)
+    const entries = count === 0 ? NO_ENTRIES : (other() as readonly Entry[])
     const type = 'append-entries-request'
     return [{ type, term, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition }, at + 7]
   }

@@ -83,7 +83,7 @@ export class FlightRecorder {
     if (current === undefined || this.#over) return
     this.#over = effects.length > from && effects[effects.length - 1]!.type === 'halt'
     this.#digest = digestEffects(this.#digest, effects, from)
-    current.tape.add(input, nowMs, this.#digest)
+    current.tape.add(input, nowMs, this.#digest, effects, from)
     this.#bytes += bytesOf(input)
     const { spanMs, bytes } = this.#limits
     if (!current.tape.full && this.#bytes < bytes && nowMs - this.#sinceMs < spanMs) return
