@@ -55,20 +55,32 @@ export async function foundFromLog(components: RecoveryComponents, name: NodeId)
   if (fault !== undefined) throw new RangeError(`The configuration cannot be worked with: ${fault}`)
   const unknown = logFault(log.base, log.entries, SUPPORTED_LEVEL)
   if (unknown !== undefined) throw new RaftStartError('unknown-level', unknown)
-  if (log.baseLost === true) {
-    throw new RaftStartError('log-damaged', 'where the log begins is lost, and with it what its entries stand for')
-  }
-  const end = logEnd(log)
-  await catchUp(components, end.index)
+  const place = await reach(components)
   await stateMachine.flush()
-  const chain = (log.entries.at(-1) ?? log.base).chain
   const level = levelAfter(log.base, log.entries)
-  const place = { index: end.index, term: end.term, chain, config }
-  const base: LogBase = level === FIRST_LEVEL ? place : { ...place, level }
-  const term = Math.max(log.hardState.term, end.term)
+  const base: LogBase = level === FIRST_LEVEL ? { ...place, config } : { ...place, level, config }
+  const term = Math.max(log.hardState.term, place.term)
   await into.persist({ hardState: { term, votedFor: undefined }, truncateFrom: undefined, entries: [] })
   await into.reset(base)
   return base
+}
+
+/** Brings the state as far as it can be brought. @returns where it stands then */
+async function reach(components: RecoveryComponents): Promise<Omit<LogBase, 'config'>> {
+  const { log, stateMachine } = components
+  const applied = stateMachine.appliedIndex()
+  const end = logEnd(log)
+  const damaged = log.faults.length > 0 || log.baseLost === true
+  if (damaged && applied >= end.index && applied > 0) {
+    // What was applied was committed: the state knows more than what can be read of the log. The new group needs no entry of the old, and any
+    // chain is as good as another to begin with.
+    return { index: applied, term: Math.max(log.hardState.term, end.term), chain: 0 }
+  }
+  if (log.baseLost === true) {
+    throw new RaftStartError('log-damaged', 'where the log begins is lost, and there is no state that stands for it')
+  }
+  await catchUp(components, end.index)
+  return { ...end, chain: (log.entries.at(-1) ?? log.base).chain }
 }
 
 async function catchUp({ log, snapshots, stateMachine }: RecoveryComponents, lastIndex: Index): Promise<void> {

@@ -113,6 +113,35 @@ describe('a group that is founded from a log', () => {
     await assert.rejects(found(disk, machine), { name: 'RaftStartError', code: 'state-ahead-of-log' })
   })
 
+  it('begins where the state stands, where damage took the log before that', async () => {
+    const disk = oldDisk()
+    disk.faults = [{ file: 'x', offset: 0, fromIndex: 3, detail: 'rotten' }]
+    disk.entries = disk.entries.slice(0, 2)
+    const machine = new RegisterMachine()
+    await machine.apply([{ index: 1, payload: Buffer.from('all of it') }], 4)
+    const { base, fresh } = await found(disk, machine)
+    assert.deepEqual([base.index, base.term, fresh.hardState.term], [4, 7, 7])
+    assert.deepEqual(machine.texts, ['all of it'])
+    // Where the log reaches further than the state, as far as it can be read.
+    const behind = await found(disk)
+    assert.deepEqual([behind.base.index, behind.base.term, behind.machine.texts], [2, 2, ['e1', 'e2']])
+  })
+
+  it('begins where the state stands, where the beginning of the log is lost, and not without a state', async () => {
+    const lost = { hardState: { term: 7, votedFor: undefined }, base: new MemoryDisk().base, entries: [], faults: [] }
+    const parts = () => ({
+      log: { ...lost, baseLost: true },
+      snapshots: new MemorySnapshots(new MemoryDisk()),
+      stateMachine: new RegisterMachine(),
+      into: new MemoryLog(new MemoryDisk())
+    })
+    await assert.rejects(foundFromLog(parts(), 'a2'), { name: 'RaftStartError', code: 'log-damaged' })
+    const some = parts()
+    await some.stateMachine.apply([], 9)
+    const { index, term } = await foundFromLog(some, 'a2')
+    assert.deepEqual([index, term], [9, 7])
+  })
+
   it('is not founded under a name that no member can have', async () => {
     const disk = oldDisk()
     const log = await new MemoryLog(disk).load()

@@ -1,7 +1,7 @@
 /** A cluster made anew from the folder of one peer (T37). */
 
 import assert from 'node:assert/strict'
-import { cp, mkdir, readdir, rename } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { inspectGroup, openRaft, openSegmentLog, openSnapshotStore, type Transport } from '@quorate/raft'
@@ -170,6 +170,20 @@ describe('a recovery', () => {
         2
       )
     }
+  })
+
+  it('keeps what was applied where damage took the log', async (context) => {
+    const peer = await peerWith(context, 3)
+    const segments = (await readdir(peer.dataFolder)).filter((name) => name.endsWith('.seg')).sort()
+    const path = join(peer.dataFolder, segments[0]!)
+    const bytes = await readFile(path)
+    bytes[bytes.length >> 1]! ^= 0xff
+    await writeFile(path, bytes)
+    const { damage, pinCount, committedIndex } = await examine(peer)
+    assert.match(damage ?? '', /cannot be read/)
+    assert.deepEqual([pinCount, committedIndex], [3, 4])
+    const group = await recover(peer, [])
+    assert.equal(await run(peer, group, async (raft) => void (await raft.readBarrier())), 3)
   })
 
   it('that fails before the end leaves the folder as it was', async (context) => {
