@@ -3,7 +3,7 @@
  * state, and followers tell the leader theirs. Equal logs and a deterministic state machine make equal numbers; a difference means that some
  * state was changed by anything else: a command that was applied twice, or differently, or memory or disk that broke.
  *
- * If voters that make a quorum hold one number at an index, whoever holds another there is wrong, and is told; a state that is wrong
+ * If voters that make a quorum, and two members at least, hold one number at an index, whoever holds another there is wrong, and is told; a state that is wrong
  * is not to be served, kept or spread, so that node ends (`state-diverged`), whichever role it has. Without such a quorum nobody is known to be
  * right: all who differ raise the alarm, and go on.
  *
@@ -58,6 +58,11 @@ export function onOwnDigest(s: CoreState, index: Index, digest: number): void {
   if (digests.own.length > OWN_MARKS) digests.own.shift()
   if (s.leading === undefined) report(s)
   else judge(s)
+}
+
+/** The state was replaced: what was said of the old one is not to be held against it. */
+export function forgetOwnDigests(s: CoreState): void {
+  s.digests.own = []
 }
 
 /** A follower whose leader changed, or may have missed the last report, tells it again. */
@@ -124,8 +129,9 @@ function knownAt(s: CoreState, { index, digest }: DigestMark): Map<NodeId, numbe
 
 function settle(s: CoreState, index: Index, known: ReadonlyMap<NodeId, number>): void {
   const { config } = s.log.config
+  const holders = (digest: number): number => [...known.values()].filter((held) => held === digest).length
   const right = [...new Set(known.values())].find(
-    (digest) => quorumReached(config, (id) => (known.get(id) === digest ? 1 : 0)) === 1
+    (digest) => holders(digest) > 1 && quorumReached(config, (id) => (known.get(id) === digest ? 1 : 0)) === 1
   )
   if (right === undefined) {
     dispute(s, index, known)

@@ -23,7 +23,7 @@
 
 import { logFault, SUPPORTED_LEVEL } from './announcements.ts'
 import { captureState, restoreState, type StateCheckpoint } from './checkpoint.ts'
-import { onDigestReport, onDigestVerdict, onOwnDigest, tickDigests } from './digests.ts'
+import { forgetOwnDigests, onDigestReport, onDigestVerdict, onOwnDigest, tickDigests } from './digests.ts'
 import {
   countOwnVote,
   isSticky,
@@ -300,6 +300,7 @@ function handle(s: CoreState, input: Input): void {
       break
     case 'snapshot-installed':
       onSnapshotInstalled(s, input.base)
+      forgetOwnDigests(s)
       break
     case 'snapshot-failed':
       onSnapshotFailed(s, input.index)

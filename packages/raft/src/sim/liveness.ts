@@ -131,10 +131,11 @@ export class LivenessPhase {
 
   /** A member whose state is wrong, where the others can prove it (T45). */
   #wrongState({ config }: CoreStatus): SimActor | undefined {
-    return this.#c.nodes.find(
-      ({ id, up, view }) =>
-        up && view.broken && (config.learners.includes(id) || (config.voters.includes(id) && config.voters.length > 2))
-    )
+    const { voters, learners } = config
+    return this.#c.nodes.find(({ id, up, view }) => {
+      if (!up || !view.broken) return false
+      return learners.includes(id) ? voters.length > 1 : voters.includes(id) && voters.length > 2
+    })
   }
 
   #writeMore(leader: SimActor, term: Term, wrong: SimActor): void {

@@ -522,7 +522,8 @@ export class SimNode implements SimActor {
       const { image } = this.disk
       image.state = { ...image.state, broken: false }
       const down = this.boot
-      world.schedule(1 + this.#prng.exponential(profile.nemesis.downUs), EventKind.call, this.slot, 0, 0, () => {
+      const downUs = 1 + this.#prng.below(profile.core.electionTimeoutMs * 1000)
+      world.schedule(downUs, EventKind.call, this.slot, 0, 0, () => {
         if (this.boot === down && !this.up) this.start()
       })
     })

@@ -199,6 +199,17 @@ describe('a leader that compares states', () => {
     assert.equal(node.sent('digest-verdict')[0]?.to, 'l')
   })
 
+  it('proves nothing by itself alone, though it is the only voter', () => {
+    const node = leader(['a'], ['l', 'm'])
+    node.applied(64, WRONG)
+    node.reported('l', 64, RIGHT)
+    assert.match(node.alarms.join(), /not known which is right/)
+    const [verdict] = node.sent('digest-verdict')
+    assert.equal(verdict?.message.type === 'digest-verdict' && verdict.message.proven, false)
+    node.reported('m', 64, WRONG)
+    assert.equal(node.sent('digest-verdict').at(-1)?.to, 'l')
+  })
+
   it('believes no stranger, and nobody about what is not committed', () => {
     const node = leader()
     node.applied(64, RIGHT)
@@ -280,6 +291,22 @@ describe('a follower', () => {
       if (node.sent('digest-report').length > 0) return
     }
     assert.fail('no report was repeated')
+  })
+
+  it('does not end for a state that a snapshot has replaced since', () => {
+    const node = new Node(['a', 'b', 'c'], [], 'b')
+    node.follow('a')
+    node.applied(64, WRONG)
+    const base = {
+      index: LENGTH + 50,
+      term: 2,
+      chain: 1,
+      config: { voters: ['a', 'b', 'c'], outgoing: [], learners: [] }
+    }
+    node.receive('a', { type: 'install-snapshot-request', term: 2, base, readPosition: 0 })
+    node.step({ type: 'snapshot-installed', base })
+    node.receive('a', { type: 'digest-verdict', term: 2, index: 64, digest: RIGHT, proven: true })
+    assert.equal(node.ended, false)
   })
 
   it('ends when its leader proves it wrong, and nobody else', () => {
