@@ -28,20 +28,22 @@
  */
 
 import { randomInt } from 'node:crypto'
-import type { Entry, HardState, Index, LogBase, Term } from '../core/types.ts'
+import type { Entry, Index, LogBase, Term } from '../core/types.ts'
 import type { Clock, LoadedLog, LogContent, LogStorage, PersistBatch } from '../ports.ts'
 import { EMPTY_BASE, type StoredBase, writeBase } from './base-file.ts'
 import type { DiskReserve } from './disk-reserve.ts'
 import { HardStateLostError, isDiskFull, LogUnusableError, StorageFailedError, StorageMisuseError } from './errors.ts'
 import { type FileSystem, nodeFileSystem, type WritableFile } from './file-system.ts'
-import { type DurableMark, HardStateFile, NO_MARK, type StoredHardState } from './hard-state.ts'
+import type { DurableMark } from './hard-state.ts'
 import { contextSeed, readLog, readPieces, type StoredLog } from './log-reader.ts'
+import { MarkedHardState } from './marked-hard-state.ts'
 import {
   bodyBytesOf,
   encodeFrameHeader,
   encodeSegmentHeader,
   frameCrcOf,
   frameSeedOf,
+  framesOf,
   gather,
   MIN_FRAME_BYTES,
   SEGMENT_HEADER_BYTES,
@@ -120,8 +122,6 @@ class SegmentLog implements LogStorage {
   readonly #folder: string
   readonly #segmentBytes: number
   readonly #seed: number
-  readonly #markDelayMs: number
-  readonly #clock: Pick<Clock, 'after'>
   readonly #fileSystem: FileSystem
   readonly #reserve: Pick<DiskReserve, 'release'> | undefined
   readonly #nonce: () => number
@@ -131,14 +131,8 @@ class SegmentLog implements LogStorage {
   #failure: unknown
   #busy = false
 
-  #hardState: HardState = { term: 0, votedFor: undefined }
-  /** Undefined until the first write to an empty folder. */
-  #hardStateFile: HardStateFile | undefined
-  /** The write of the hard state that is under way, which may be a mark beside a commit; never rejects. */
-  #hardStateWrite: Promise<void> = Promise.resolve()
-  #cancelMark: (() => void) | undefined
-  /** What the file holds. `#marked.seq <= #seq`. */
-  #marked: DurableMark = NO_MARK
+  /** Its mark counts no frame beyond `#seq`. */
+  readonly #hardState: MarkedHardState
 
   #base: StoredBase = EMPTY_BASE
   /** Of what stands in the files of the base; 0 before there are any. */
@@ -160,11 +154,19 @@ class SegmentLog implements LogStorage {
     this.#folder = init.folder
     this.#segmentBytes = init.segmentBytes ?? DEFAULT_SEGMENT_BYTES
     this.#seed = contextSeed(init.seedContext)
-    this.#markDelayMs = init.markDelayMs ?? DEFAULT_MARK_DELAY_MS
-    this.#clock = init.clock ?? systemTimers
     this.#fileSystem = init.fileSystem ?? nodeFileSystem
     this.#reserve = init.reserve
     this.#nonce = init.nonce ?? (() => randomInt(0x1_0000_0000))
+    this.#hardState = new MarkedHardState({
+      fileSystem: this.#fileSystem,
+      folder: this.#folder,
+      seed: this.#seed,
+      markDelayMs: init.markDelayMs ?? DEFAULT_MARK_DELAY_MS,
+      clock: init.clock ?? systemTimers,
+      currentMark: () => this.#currentMark(),
+      failure: () => (this.#state === 'failed' ? { error: this.#failure } : undefined),
+      onFailed: (error) => this.#fail(error)
+    })
   }
 
   async load(): Promise<LoadedLog> {
@@ -180,36 +182,30 @@ class SegmentLog implements LogStorage {
       const sound = stored.faults.length === 0
       if (sound) await this.#settle(stored)
       this.#state = sound ? 'open' : 'faulty'
-      if (stored.hardState !== undefined) await this.#openHardState(stored.hardState)
+      if (stored.hardState !== undefined) await this.#hardState.open(stored.hardState)
       const { base, entries, faults, remains } = stored
-      const loaded = { hardState: this.#hardState, base: base.base, entries, faults }
+      const loaded = { hardState: this.#hardState.value, base: base.base, entries, faults }
       return remains === undefined ? loaded : { ...loaded, remains }
     })
   }
 
   async #loadPieces(why: LogUnusableError): Promise<LoadedLog> {
     const { hardState, remains, lastNumber } = await readPieces(this.#fileSystem, this.#folder, this.#seed)
-    this.#hardState = hardState.content.hardState
-    this.#marked = hardState.content.mark
-    this.#seq = this.#marked.seq
+    this.#hardState.take(hardState)
+    this.#seq = this.#hardState.mark.seq
     this.#nextNumber = lastNumber + 1
     this.#baseLost = true
     this.#state = 'faulty'
-    await this.#openHardState(hardState)
+    await this.#hardState.open(hardState)
     const fault = { file: why.file, offset: 0, fromIndex: 1, detail: why.message }
-    return { hardState: this.#hardState, base: EMPTY_BASE.base, entries: [], faults: [fault], remains, baseLost: true }
-  }
-
-  async #openHardState(stored: StoredHardState): Promise<void> {
-    this.#hardStateFile = await HardStateFile.open(this.#fileSystem, this.#folder, this.#seed, stored)
-    await this.#writeHardState()
+    const { base } = EMPTY_BASE
+    return { hardState: this.#hardState.value, base, entries: [], faults: [fault], remains, baseLost: true }
   }
 
   #take(stored: StoredLog): void {
     const { base } = stored.base
     const last = stored.entries.at(-1)
-    this.#hardState = stored.hardState?.content.hardState ?? this.#hardState
-    this.#marked = stored.hardState?.content.mark ?? NO_MARK
+    if (stored.hardState !== undefined) this.#hardState.take(stored.hardState)
     this.#base = stored.base
     this.#baseRevision = stored.foundBase?.revision ?? 0
     this.#sealed = stored.segments.map((segment) => ({
@@ -226,7 +222,7 @@ class SegmentLog implements LogStorage {
     if (stored.faults.length > 0) this.#nextNumber = Math.max(this.#nextNumber, stored.lastNumber + 1)
     this.#lastIndex = base.index + stored.entries.length
     this.#last = last ?? base
-    this.#seq = Math.max(stored.seq, stored.faults.length > 0 ? this.#marked.seq : 0)
+    this.#seq = Math.max(stored.seq, stored.faults.length > 0 ? this.#hardState.mark.seq : 0)
     this.#frame = stored.frame
   }
 
@@ -261,13 +257,13 @@ class SegmentLog implements LogStorage {
     if (hasFrame && this.#state === 'faulty') throw this.#faultyError()
     this.#checkBatch(cutAfter, entries)
     await this.#exclusive('make entries and hard state durable', async () => {
-      if (this.#hardStateFile === undefined) await this.#create(hardState ?? this.#hardState)
+      if (!this.#hardState.exists) await this.#hardState.create(hardState ?? this.#hardState.value)
       if (hasFrame && this.#baseRevision === 0) await this.#replaceBase(this.#base)
       // The vote is durable before the log changes; its copy may be written beside the log, as nothing is acknowledged before both are.
-      const second = hardState === undefined ? undefined : await this.#beginHardState(hardState)
+      const second = hardState === undefined ? undefined : await this.#hardState.begin(hardState)
       await settleAll([second?.(), hasFrame ? this.#writeFrame(cutAfter, entries) : undefined])
     })
-    if (hasFrame) this.#scheduleMark()
+    if (hasFrame && this.#state === 'open') this.#hardState.scheduleMark()
   }
 
   #checkBatch(cutAfter: Index, entries: readonly Entry[]): void {
@@ -397,7 +393,7 @@ class SegmentLog implements LogStorage {
       throw new StorageMisuseError(`The log ends at ${this.#lastIndex} and cannot be compacted up to ${base.index}`)
     if (base.index <= this.#base.base.index) return
     await this.#exclusive('compact the log', async () => {
-      if (this.#hardStateFile === undefined) await this.#create(this.#hardState)
+      if (!this.#hardState.exists) await this.#hardState.create(this.#hardState.value)
       const gone = this.#sealed.slice(0, this.#droppable(base.index))
       const rest = this.#sealed.slice(gone.length)
       const first = rest[0] ?? this.#active
@@ -429,7 +425,7 @@ class SegmentLog implements LogStorage {
   async reset(base: LogBase): Promise<void> {
     this.#requireLoaded()
     await this.#exclusive('replace the log', async () => {
-      if (this.#hardStateFile === undefined) await this.#create(this.#hardState)
+      if (!this.#hardState.exists) await this.#hardState.create(this.#hardState.value)
       await this.#seal()
       await this.#replaceBase({ base, firstSegment: this.#nextNumber, seq: this.#seq })
       const gone = this.#sealed
@@ -451,10 +447,12 @@ class SegmentLog implements LogStorage {
     this.#requireLoaded()
     if (this.#state !== 'faulty') throw new StorageMisuseError('Only a log that was loaded with faults can be replaced')
     await this.#exclusive('replace the damaged log', async () => {
-      await this.#writeHardState(hardState)
+      await this.#hardState.write(hardState)
       const firstSegment = this.#nextNumber
       const old = (await this.#fileSystem.list(this.#folder)) ?? []
-      if (!this.#baseLost) await this.#replaceBase({ ...this.#base, before: firstSegment })
+      // What an earlier try left behind counts as little as what this one is about to write.
+      const { before = firstSegment } = this.#base
+      if (!this.#baseLost) await this.#replaceBase({ ...this.#base, before })
       const seq = this.#seq
       this.#sealed = []
       this.#lastIndex = base.index
@@ -463,7 +461,9 @@ class SegmentLog implements LogStorage {
       await this.#replaceBase({ base, firstSegment, seq })
       // The mark proves that the new log is whole, and nothing any more of the old one.
       this.#state = 'open'
-      await this.#writeHardState()
+      await this.#hardState.write()
+      const { faults } = await readLog(this.#fileSystem, this.#folder, this.#seed)
+      if (faults[0] !== undefined) throw new StorageFailedError(`The new log is damaged too: ${faults[0].detail}`)
       for (const name of old) {
         if ((segmentNumber(name) ?? firstSegment) < firstSegment)
           await this.#fileSystem.remove(`${this.#folder}/${name}`)
@@ -478,21 +478,16 @@ class SegmentLog implements LogStorage {
 
   async close(): Promise<void> {
     if (this.#state === 'closed') return
-    this.#cancelMark?.()
-    await this.#hardStateWrite
+    this.#hardState.cancelMark()
+    await this.#hardState.idle()
     if (this.#busy) throw new StorageMisuseError('The log cannot be closed while a call is under way')
     const wasOpen = this.#state === 'open'
-    if (wasOpen && this.#hardStateFile !== undefined) {
-      await this.#exclusive('mark the log', () => this.#writeHardState(undefined, true))
+    if (wasOpen && this.#hardState.exists) {
+      await this.#exclusive('mark the log', () => this.#hardState.write(undefined, true))
     }
     this.#state = 'closed'
     const { file } = this.#active ?? {}
-    await settleAll([file?.close(), this.#hardStateFile?.close()])
-  }
-
-  // The first write to an empty folder. A crash between the two files leaves an empty log with a hard state, which is what it is.
-  async #create(hardState: HardState): Promise<void> {
-    this.#hardStateFile = await HardStateFile.create(this.#fileSystem, this.#folder, this.#seed, hardState)
+    await settleAll([file?.close(), this.#hardState.close()])
   }
 
   async #replaceBase(stored: StoredBase): Promise<void> {
@@ -506,66 +501,16 @@ class SegmentLog implements LogStorage {
     this.#baseRevision += 1
   }
 
-  #currentMark(closed = false): DurableMark {
-    return { seq: this.#seq, lastIndex: this.#lastIndex, frame: this.#frame, chain: this.#last?.chain, closed }
-  }
-
-  /**
-   * Waits its turn and writes the first slot; the answer, which has to be called, writes the second. Without `hardState` it
-   * is the mark that is brought up to date.
-   */
-  async #beginHardState(hardState?: HardState, closed = false): Promise<() => Promise<void>> {
-    const before = this.#hardStateWrite
-    const { promise, resolve: release } = Promise.withResolvers<void>()
-    this.#hardStateWrite = promise
-    await before
-    try {
-      if (this.#state === 'failed') throw this.#failure
-      const next = hardState ?? this.#hardState
-      // A faulty log keeps the mark that proves its fault.
-      const mark = this.#state === 'faulty' ? this.#marked : this.#currentMark(closed)
-      const { second } = await this.#hardStateFile!.write(next, mark)
-      return async () => {
-        try {
-          await second()
-          this.#hardState = next
-          this.#marked = mark
-        } catch (error) {
-          // As below: else a mark that waits would follow, with the term and vote of before (found by the simulator).
-          this.#fail(error)
-          throw error
-        } finally {
-          release()
-        }
-      }
-    } catch (error) {
-      // Before the next in line gets its turn, it must see that the file is not to be written any more.
-      this.#fail(error)
-      release()
-      throw error
-    }
-  }
-
-  async #writeHardState(hardState?: HardState, closed = false): Promise<void> {
-    const second = await this.#beginHardState(hardState, closed)
-    await second()
-  }
-
-  #scheduleMark(): void {
-    if (this.#cancelMark !== undefined || this.#state !== 'open' || this.#markDelayMs === Number.POSITIVE_INFINITY)
-      return
-    this.#cancelMark = this.#clock.after(this.#markDelayMs, () => {
-      this.#cancelMark = undefined
-      if (this.#state !== 'open' || this.#marked.seq === this.#seq) return
-      this.#writeHardState().catch((error: unknown) => this.#fail(error))
-    })
+  /** A faulty log keeps the mark that proves its fault. */
+  #currentMark(): Omit<DurableMark, 'closed'> | undefined {
+    if (this.#state === 'faulty') return undefined
+    return { seq: this.#seq, lastIndex: this.#lastIndex, frame: this.#frame, chain: this.#last?.chain }
   }
 
   #fail(error: unknown): void {
     if (this.#state !== 'closed') this.#state = 'failed'
     this.#failure ??= error
-    this.#cancelMark?.()
-    this.#cancelMark = undefined
+    this.#hardState.cancelMark()
   }
 
   #requireLoaded(): void {
@@ -592,20 +537,6 @@ class SegmentLog implements LogStorage {
     } finally {
       this.#busy = false
     }
-  }
-}
-
-/** `entries` in commits that fit a segment each; at least one entry in each. */
-function* framesOf(entries: readonly Entry[], segmentBytes: number): Generator<readonly Entry[]> {
-  for (let from = 0; from < entries.length; ) {
-    let to = from
-    let bytes = 0
-    while (to < entries.length && (to === from || bytes + entries[to]!.record.length <= segmentBytes)) {
-      bytes += entries[to]!.record.length
-      to++
-    }
-    yield entries.slice(from, to)
-    from = to
   }
 }
 

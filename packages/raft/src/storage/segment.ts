@@ -265,3 +265,17 @@ export const bodyBytesOf = (entries: readonly Entry[]): number =>
 
 /** Smallest length of a frame with one entry; a segment must hold at least one. */
 export const MIN_FRAME_BYTES = FRAME_HEADER_BYTES + RECORD_HEADER_BYTES
+
+/** `entries` in commits that fit a segment each; at least one entry in each. */
+export function* framesOf(entries: readonly Entry[], segmentBytes: number): Generator<readonly Entry[]> {
+  for (let from = 0; from < entries.length; ) {
+    let to = from
+    let bytes = 0
+    while (to < entries.length && (to === from || bytes + entries[to]!.record.length <= segmentBytes)) {
+      bytes += entries[to]!.record.length
+      to++
+    }
+    yield entries.slice(from, to)
+    from = to
+  }
+}
