@@ -15,7 +15,7 @@ describe('a tape', () => {
       { type: 'receive', from: 'b', message: { type: 'digest-report', term: 1, index: 8, digest: 5 } }
     ]
     const tape = new InputTape(10_000)
-    for (const [at, input] of inputs.entries()) tape.add(input, at, at)
+    for (const [at, input] of inputs.entries()) tape.add(input, at, at, [], 0)
     assert.deepEqual(tape.read().inputs, inputs)
   })
 })
