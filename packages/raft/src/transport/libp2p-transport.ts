@@ -87,6 +87,8 @@ export interface Libp2pTransportInit {
    */
   readonly onOlderCopy?: (peer: string, reason: string) => void
   readonly logger?: RaftLogger
+  /** What the hello says that this node knows: the `supportedLevel` of its `RaftInit`. @default the version's own */
+  readonly featureLevel?: number
   /**
    * Largest message. Must exceed `maxEntryBytes` and `maxAppendBytes` of all nodes by 64, and be at least 1 MiB (T19): checked at the start
    * for this node's own. @default 4 MiB
@@ -134,6 +136,8 @@ class PeerTransport implements Libp2pTransport {
   #handler: TransportHandler | undefined
   #silent = false
   #wanted: ReadonlySet<string> = new Set()
+  /** The peers of the members, so that no message costs a new string. */
+  #peers: ReadonlyMap<NodeId, string> = new Map()
   readonly #callers = new Map<string, Caller>()
   /** Which name the node was told is up, of each peer. */
   readonly #up = new Map<string, Caller>()
@@ -149,7 +153,7 @@ class PeerTransport implements Libp2pTransport {
       clusterId: init.clusterId,
       memberId,
       incarnation: init.incarnation,
-      featureLevel: SUPPORTED_LEVEL,
+      featureLevel: init.featureLevel ?? SUPPORTED_LEVEL,
       life: init.life
     }
     const encodedHello = encodeHello(hello)
@@ -227,13 +231,14 @@ class PeerTransport implements Libp2pTransport {
   }
 
   setPeers(peers: readonly NodeId[]): void {
-    this.#wanted = new Set(peers.map(peerOf))
+    this.#peers = new Map(peers.map((name) => [name, peerOf(name)]))
+    this.#wanted = new Set(this.#peers.values())
     this.#links.setPeers(this.#wanted)
   }
 
   send(to: NodeId, message: Message): void {
     if (this.#silent) return
-    const peer = peerOf(to)
+    const peer = this.#peers.get(to) ?? peerOf(to)
     const caller = this.#callers.get(peer)
     // Before its hello is there a peer may well be who is meant: what it answers will come under its name.
     if (caller !== undefined && (caller.refused || caller.name !== to)) return

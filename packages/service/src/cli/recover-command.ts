@@ -81,12 +81,12 @@ export function describePosition(position: FolderPosition, id: string): string {
   return `${lines.join('\n')}\n`
 }
 
-function describeLoss({ end, voters }: FolderPosition, peers: readonly string[]): string {
+function describeLoss({ end, committedIndex, voters }: FolderPosition, peers: readonly string[]): string {
   const gone = voters.filter((voter) => !peers.includes(voter))
   return [
     '',
     'A recovery makes a new cluster, with a new ID, from what this peer holds:',
-    `  - All entries up to ${end.index} are kept, and count as committed from now on.`,
+    `  - All up to entry ${Math.max(end.index, committedIndex)} is kept, and counts as committed from now on.`,
     `  - What other peers hold beyond that is lost, acknowledged writes too. Run recover --dry-run on each peer that`,
     '    is left, and recover from the one whose log ends with the highest term, and among equals with the highest entry.',
     `  - Gone from the cluster: ${gone.length === 0 ? 'none' : gone.join(', ')}.`,
