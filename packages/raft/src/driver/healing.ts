@@ -26,6 +26,7 @@ export class Healing {
   readonly #clock: Clock
   readonly #signal: AbortSignal
   #snapshotter: Snapshotter | undefined
+  readonly #onAbort = (): void => void this.#snapshotter?.stop()
 
   constructor(components: RaftComponents<unknown>, init: RaftInit, connection: Connection) {
     this.#components = components
@@ -117,6 +118,7 @@ export class Healing {
 
   /** Ends what is under way; the connection stays, for the node. */
   async end(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#onAbort)
     await this.#snapshotter?.stop()
   }
 
@@ -132,7 +134,8 @@ export class Healing {
   #makeSnapshotter(): Snapshotter {
     const { snapshots, transport, logger } = this.#components
     const none = () => Promise.reject(new SnapshotTransferError('This node is being repaired and makes no snapshot'))
-    this.#snapshotter ??= new Snapshotter({
+    if (this.#snapshotter !== undefined) return this.#snapshotter
+    const snapshotter = new Snapshotter({
       store: snapshots,
       transport,
       stateMachine: { snapshot: none },
@@ -141,8 +144,8 @@ export class Healing {
       exclusive: none,
       baseAt: () => undefined
     })
-    const snapshotter = this.#snapshotter
-    this.#signal.addEventListener('abort', () => void snapshotter.stop(), { once: true })
+    this.#snapshotter = snapshotter
+    this.#signal.addEventListener('abort', this.#onAbort, { once: true })
     return snapshotter
   }
 

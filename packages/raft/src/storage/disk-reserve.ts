@@ -1,6 +1,6 @@
 /**
- * Room on the disk for what must not fail (T56): a file of ballast beside the log, which is given up when a write finds the disk full, and a
- * watch over what is free. `segment-log.ts` asks for the ballast; the driver is told how much room there is, refuses proposals when there is
+ * Room on the disk for what must not fail (T56): a file of ballast beside the log, which is given up when a write finds the disk full, or
+ * shortly before, and a watch over what is free. `segment-log.ts` asks for the ballast; the driver is told how much room there is, refuses proposals when there is
  * none to spare, and hands leadership over. Once there is room again the ballast is made anew, and all is as before.
  *
  * The ballast is random bytes, since zeros take no room where a file system compresses. It is not synced: room is taken when a file is
@@ -21,6 +21,8 @@ const LARGEST_BALLAST_BYTES = 64 * 1024 * 1024
 const VOLUME_PART = 16
 const STEP_BYTES = 1024 * 1024
 const DEFAULT_INTERVAL_MS = 1000
+/** With less than this part of the reserve free, the ballast is given up before anybody asks. */
+const RELEASE_PART = 0.25
 /** Having had none to spare, there has to be so much more than the reserve before there is again. */
 const RELIEF = 1.25
 
@@ -78,13 +80,7 @@ class Reserve implements DiskReserve {
   }
 
   release(): Promise<boolean> {
-    return this.#alone(async () => {
-      const bytes = (await this.#fileSystem.size(this.#path)) ?? 0
-      await this.#fileSystem.remove(this.#path)
-      if (bytes > 0) this.#init.logger?.warn(`The disk is full: gave up ${bytes} bytes of ballast`)
-      this.#tell('none')
-      return bytes > 0
-    })
+    return this.#alone(() => this.#giveUp())
   }
 
   async stop(): Promise<void> {
@@ -115,8 +111,22 @@ class Reserve implements DiskReserve {
       }
       freeBytes -= reserve
     }
+    if (freeBytes < RELEASE_PART * reserve) {
+      // Others on the volume, the state among them, have no way to ask for it.
+      await this.#giveUp()
+      return
+    }
     const least = this.#space === 'none' ? RELIEF * reserve : reserve
     this.#tell(freeBytes < least ? 'none' : freeBytes < 2 * reserve ? 'low' : 'enough')
+  }
+
+  /** @returns whether there was any */
+  async #giveUp(): Promise<boolean> {
+    const bytes = (await this.#fileSystem.size(this.#path)) ?? 0
+    await this.#fileSystem.remove(this.#path)
+    if (bytes > 0) this.#init.logger?.warn(`The disk is full: gave up ${bytes} bytes of ballast`)
+    this.#tell('none')
+    return bytes > 0
   }
 
   /** @returns whether there was room for it */
