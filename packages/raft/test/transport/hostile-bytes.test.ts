@@ -21,9 +21,11 @@ import {
   decodeEntriesAnswer,
   decodeEntriesRequest,
   decodeOffer,
+  decodeOfferRequest,
   decodeReport,
   encodeEntriesAnswer,
   encodeEntriesRequest,
+  encodeOfferRequest,
   encodeReport
 } from '../../src/transport/repair-codec.ts'
 import { append, base, id, message, u32, u48 } from './arbitraries.ts'
@@ -99,6 +101,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
       return encodeEntriesAnswer({ previousChain, entries })
     })
   },
+  decodeOfferRequest: { decode: decodeOfferRequest, refusal, sound: u48.map(encodeOfferRequest) },
   decodeOffer: { decode: decodeOffer, refusal, sound: base.map(encodeBase) }
 }
 
