@@ -17,12 +17,9 @@ const BUDGET = 400
 const HARMS: Partial<Record<DriverBug, number>> = {
   'never-synced': 50,
   'frame-limit-unchecked': 20,
-  'wiped-under-old-name': 100,
-  'rolled-back-under-old-name': 200,
   'newest-snapshot-pruned': 50,
   'names-not-synced': 50,
   'log-kept-beside-snapshot': 50,
-  'state-index-apart': 250,
   'answers-before-applied': 50,
   'foreign-files-accepted': 80
 }

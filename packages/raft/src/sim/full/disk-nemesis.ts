@@ -191,7 +191,7 @@ export class DiskNemesis {
     }
     const where = prng.below(12)
     if (where === 0) return whole('/state/registers.json', 0, 0)
-    if (where === 1) return whole('/raft/base.json', 0, 0)
+    if (where === 1) return whole(prng.pick(['/raft/base.json', '/raft/base-copy.json']), 0, 0)
     if (where === 2) return this.#partOfSnapshot(root)
     if (where <= 6) {
       const slot = prng.below(2)

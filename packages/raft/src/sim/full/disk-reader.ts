@@ -66,6 +66,7 @@ interface BaseRecord {
   readonly base: LogBase
   readonly firstSegment: number
   readonly seq: number
+  readonly before?: number
 }
 
 export class DiskReader {
@@ -133,8 +134,9 @@ export class DiskReader {
       if (number !== undefined && node instanceof FileNode) this.#segments.push({ name, number, node })
     }
     this.#segments.sort((a, b) => a.number - b.number)
-    const first = this.#base?.firstSegment ?? 1
-    this.#segments = this.#segments.filter(({ number }) => number >= first)
+    // What a repair is still writing is no part of the log.
+    const { firstSegment = 1, before = Number.POSITIVE_INFINITY } = this.#base ?? {}
+    this.#segments = this.#segments.filter(({ number }) => number >= firstSegment && number < before)
     this.#at = current === undefined ? 0 : this.#segments.findIndex(({ node }) => node === current.node)
     // What was being read is gone: its base must have moved.
     if (this.#at < 0) this.#baseVersion = -1

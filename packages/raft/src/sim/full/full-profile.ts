@@ -11,8 +11,7 @@ export const DISK_FAULT_FAMILIES = ['kill', 'rot', 'wipe', 'rollback', 'foreign'
 export type DiskFaultFamily = (typeof DISK_FAULT_FAMILIES)[number]
 
 /** What can become of the data of a machine. */
-export const Disaster = { rot: 'rot', wipe: 'wipe', rollback: 'rollback', foreign: 'foreign' } as const
-export type Disaster = keyof typeof Disaster
+export type Disaster = 'rot' | 'wipe' | 'rollback' | 'foreign'
 
 export interface FullProfile {
   /** Chance that a death is one of the process alone, and the page cache lives on. */

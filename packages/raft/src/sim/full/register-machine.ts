@@ -26,7 +26,7 @@ export const serialOf = readU32
 const emptyState = (): StateImage => ({ index: 0, digest: 0, registers: new Array<number>(REGISTERS).fill(0) })
 
 /** The state cannot be read: the application has to have it made anew. */
-export class StateDamagedError extends Error {
+class StateDamagedError extends Error {
   override readonly name = 'StateDamagedError'
 }
 
