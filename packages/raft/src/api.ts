@@ -89,7 +89,7 @@ export interface RaftEvents {
 export interface Raft<Result> {
   readonly id: NodeId
   /**
-   * Appends a command and answers once it is committed and applied on this node. The bytes must not be changed afterwards.
+   * Appends a command and answers once it is committed and applied on this node. The bytes must not be changed before it answers.
    *
    * @throws {NotLeaderError} when this node is not the leader; nothing was appended
    * @throws {ProposalRefusedError} when it was not appended for another reason
