@@ -7,7 +7,7 @@
  */
 
 import type { Message } from '../core/messages.ts'
-import type { CoreStatus, Effect, Entry, Index, NodeId, RefusalReason, Role, Term } from '../core/types.ts'
+import type { CoreStatus, Effect, Entry, Health, Index, NodeId, RefusalReason, Role, Term } from '../core/types.ts'
 import type { Clock, Command, LogStorage, PersistBatch, StateMachine } from '../ports.ts'
 import { Histogram, type HistogramSnapshot } from './histogram.ts'
 
@@ -35,6 +35,12 @@ export interface RaftMetrics {
   readonly term: Term
   readonly commitIndex: Index
   readonly appliedIndex: Index
+  /** How fit this node is to lead, by its own judgement. */
+  readonly health: Health
+  /** The feature level of the group that is committed. */
+  readonly level: number
+  /** For how long this node may still serve reads without asking anybody; 0 if it may not. */
+  readonly leaseRemainingMs: number
   /** Times this node asked for votes, pre-votes not counted, and times it won. */
   readonly elections: { readonly started: number; readonly won: number }
   readonly roleChanges: number
@@ -265,6 +271,9 @@ export class Meter {
       term: status.term,
       commitIndex: status.commitIndex,
       appliedIndex: status.appliedIndex,
+      health: status.health,
+      level: status.level,
+      leaseRemainingMs: status.leaseRemainingMs,
       elections: { started: this.#electionsStarted, won: this.#electionsWon },
       roleChanges: this.#roleChanges,
       sent: structuredClone(this.#sent),

@@ -101,6 +101,7 @@ const sizes = (name: string, help: string, snapshot: (raft: RaftMetrics) => Hist
   snapshot: ({ raft }) => snapshot(raft)
 })
 
+const healths = ['good', 'degraded', 'unfit'] as const
 const roles = ['follower', 'pre-candidate', 'candidate', 'leader'] as const
 
 const messages = (
@@ -145,6 +146,19 @@ export const metricTable: readonly MetricSpec[] = [
 
   labelled('gauge', 'quorate_raft_role', '1 for the role of this peer, 0 for the others.', 'role', ({ raft }) =>
     roles.map((role) => [role, role === raft.role ? 1 : 0])
+  ),
+  labelled(
+    'gauge',
+    'quorate_raft_health',
+    '1 for how fit this peer is to lead by its own judgement, 0 for the others.',
+    'health',
+    ({ raft }) => healths.map((health) => [health, health === raft.health ? 1 : 0])
+  ),
+  gauge('quorate_raft_feature_level', 'The feature level of the group.', ({ raft }) => raft.level),
+  gauge(
+    'quorate_raft_lease_remaining_seconds',
+    'For how long the leader may still serve reads without asking anybody.',
+    ({ raft }) => raft.leaseRemainingMs / 1000
   ),
   gauge('quorate_raft_term', 'The term that this peer is in.', ({ raft }) => raft.term),
   gauge('quorate_raft_commit_index', 'Entries up to here are committed.', ({ raft }) => raft.commitIndex),
