@@ -64,6 +64,6 @@ export function drawFullProfile(
     turnUs: draws.pick([1, 1, 5, 200])
   }
   if (disasters.length === 0) return { full, profile }
-  const nemesis = { ...profile.nemesis, churnEveryUs: 0, churnAtElection: 0 }
+  const nemesis = { ...profile.nemesis, churnEveryUs: 0, churnAtElection: 0, insistence: 0 }
   return { full, profile: { ...profile, nemesis, spares: 0 } }
 }

@@ -52,8 +52,16 @@ export class Service {
       const stale = (name: NodeId): boolean => name !== id && (name === `n${slot}` || name.startsWith(`n${slot}#`))
       const others = config.learners.filter((name) => !stale(name) && name !== id)
       if (config.voters.includes(id)) {
-        if (![...config.voters, ...config.learners].some(stale)) this.#returning.delete(slot)
-        continue
+        if (![...config.voters, ...config.learners].some(stale)) {
+          this.#returning.delete(slot)
+          continue
+        }
+        this.#change(
+          leader,
+          config.voters.filter((name) => !stale(name)),
+          others
+        )
+        return
       }
       if (!config.learners.includes(id)) {
         this.#change(leader, config.voters, [...others, id])
