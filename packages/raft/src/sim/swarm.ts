@@ -101,6 +101,10 @@ export interface SwarmProfile {
 const MS = 1000
 const S = 1_000_000
 
+/** Record bytes that are kept for peers, at least and at most. */
+const TINY_LOG = { least: 200, most: 10_000 }
+const TINIEST_LOG = { least: 50, most: 500 }
+
 /** Limits of a size that real groups use, times of the defaults. */
 const ordinaryCore = (): CoreOptions => ({
   electionTimeoutMs: 450,
@@ -229,6 +233,8 @@ function drawCore(prng: Prng, on: Switches): CoreOptions {
   const ordinary = ordinaryCore()
   // Short timeouts against the same delays: many elections, contested ones.
   const electionTimeoutMs = on.hasty ? prng.pick([60, 100, 200]) : ordinary.electionTimeoutMs
+  // A log of a few entries ends inside of the tail that insistent clients give to a leader that is cut off.
+  const tinyLog = on.insistence ? TINIEST_LOG : TINY_LOG
   return {
     ...ordinary,
     electionTimeoutMs,
@@ -239,7 +245,7 @@ function drawCore(prng: Prng, on: Switches): CoreOptions {
     maxUncommittedEntries: on.tinyPipeline ? prng.between(5, 60) : ordinary.maxUncommittedEntries,
     maxApplyEntries: on.tinyApply ? prng.between(1, 5) : ordinary.maxApplyEntries,
     trailingEntries: on.tinyLog ? prng.between(0, 20) : prng.logUniform(100, 10_000),
-    maxLogBytes: on.tinyLog ? prng.logUniform(200, 10_000) : ordinary.maxLogBytes
+    maxLogBytes: on.tinyLog ? prng.logUniform(tinyLog.least, tinyLog.most) : ordinary.maxLogBytes
   }
 }
 
