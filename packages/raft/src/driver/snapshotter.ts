@@ -16,6 +16,7 @@ import type {
   StateSnapshot,
   Transport
 } from '../ports.ts'
+import { StorageFailedError } from '../storage/errors.ts'
 
 /** Most bytes of a snapshot that are under way to this node: more would stand in front of consensus traffic. */
 const MAX_INFLIGHT_BYTES = 1024 * 1024
@@ -184,7 +185,9 @@ export class Snapshotter {
     const { store, transport, logger } = this.#init
     const { from } = source
     const signal = AbortSignal.any([this.#stopped.signal, source.gone.signal])
-    const own = await store.latest()
+    const own = await store.latest().catch((error: unknown) => {
+      throw new StorageFailedError('Could not look for a snapshot here', error)
+    })
     if (own !== undefined && sameBase(own.base, base)) return own
     const manifest = await this.#persistently(() => transport.fetchManifest(from, base, signal), signal)
     source.answers++
