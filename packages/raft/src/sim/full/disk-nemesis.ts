@@ -7,6 +7,7 @@
  * a crash cut short, as `storage/segment-log.ts` says. Called by `simulate-full.ts`.
  */
 
+import { readU64 } from '../../storage/bytes.ts'
 import { type History, TraceCode } from '../history.ts'
 import { Violation } from '../judges/violation.ts'
 import type { Prng } from '../prng.ts'
@@ -196,7 +197,7 @@ export class DiskNemesis {
     if (where <= 6) {
       const slot = prng.below(2)
       // Of a change that stands in one copy only, nobody was told yet; without that copy it never was.
-      if (!sameCopies(findNode(root, '/raft/hard-state'))) return undefined
+      if (!copiesSettled(findNode(root, '/raft/hard-state'))) return undefined
       if (prng.below(4) === 0) this.#spoilCopy(whole('/raft/hard-state', 4096 * (1 - slot), 4096 * (2 - slot)))
       return whole('/raft/hard-state', 4096 * slot, 4096 * (slot + 1))
     }
@@ -245,8 +246,9 @@ export class DiskNemesis {
   }
 }
 
-function sameCopies(node: FileNode | FolderNode | undefined): boolean {
-  if (!(node instanceof FileNode)) return false
+/** No change is between its first copy and its second. */
+function copiesSettled(node: FileNode | FolderNode | undefined): boolean {
+  if (!(node instanceof FileNode) || node.platter.length < 8192) return false
   const bytes = node.platter.view()
-  return Buffer.compare(bytes.subarray(0, 4096), bytes.subarray(4096)) === 0
+  return Math.abs(readU64(bytes, 16) - readU64(bytes, 4096 + 16)) !== 1
 }
