@@ -9,7 +9,7 @@ import { payloadOf } from '../core/record.ts'
 import type { Effect, Entry, Health, Input } from '../core/types.ts'
 
 /** The first number of an item: its form. After it stand the time, the digest, and what the form says. */
-const Form = { other: 0, tick: 1, persisted: 2, applied: 3, append: 4, answer: 5, propose: 6 } as const
+const Form = { other: 0, tick: 1, persisted: 2, applied: 3, append: 4, answer: 5, agree: 6, propose: 7 } as const
 
 /** Fields of the messages and inputs that are taken apart here; one that is added to them does not compile before it is added here. */
 type Complete<Fields, All> = Exclude<All, Fields> extends never ? true : never
@@ -38,9 +38,13 @@ true satisfies Complete<'type' | 'ticket' | 'payloads', KeysOf<'propose'>>
 const healths: readonly Health[] = ['good', 'degraded', 'unfit']
 
 /** The longest item. */
-const MAX_ITEM_NUMBERS = 11
+const MAX_ITEM_NUMBERS = 12
+/** Members are fewer; beyond that, messages are kept as they are. */
+const MAX_NAMES = 1024
 const FIRST_NUMBERS = 4096
 const NO_ENTRIES: readonly Entry[] = []
+/** What is not written of an answer that agrees: success, no hints, in good health. */
+const AGREED: [number, number, number, number] = [1, 0, 0, 0]
 
 /** What is on a tape, as it was put there. */
 export interface TapeContent {
@@ -53,10 +57,12 @@ export class InputTape {
   #numbers = new Float64Array(FIRST_NUMBERS)
   #at = 0
   #others: unknown[] = []
+  /** Of the senders. */
+  #names: string[] = []
   readonly #maxNumbers: number
   count = 0
 
-  /** @param maxNumbers - how long it may get; an item takes 3 to 11 */
+  /** @param maxNumbers - how long it may get; an item takes 3 to 12 */
   constructor(maxNumbers: number) {
     this.#maxNumbers = Math.max(maxNumbers, FIRST_NUMBERS)
   }
@@ -69,6 +75,7 @@ export class InputTape {
   clear(): void {
     this.#at = 0
     this.#others = []
+    this.#names = []
     this.count = 0
   }
 
@@ -117,34 +124,50 @@ export class InputTape {
 
   #addMessage(at: number, from: string, message: Message, input: Input): void {
     const numbers = this.#numbers
-    if (message.type === 'append-entries-response') {
-      numbers[at] = Form.answer
-      numbers[at + 3] = message.success ? 1 : 0
+    const name = this.#nameOf(from)
+    if (name < 0) {
+      this.#addOther(at, input)
+    } else if (message.type === 'append-entries-response') {
+      const { success, hintIndex, hintTerm, health } = message
+      numbers[at + 3] = name
       numbers[at + 4] = message.term
       numbers[at + 5] = message.index
-      numbers[at + 6] = message.hintIndex
-      numbers[at + 7] = message.hintTerm
-      numbers[at + 8] = message.readPosition
-      numbers[at + 9] = healths.indexOf(message.health)
-      numbers[at + 10] = message.priority
-      this.#others.push(from)
-      this.#at = at + 11
+      numbers[at + 6] = message.readPosition
+      numbers[at + 7] = message.priority
+      if (success && hintIndex === 0 && hintTerm === 0 && health === 'good') {
+        numbers[at] = Form.agree
+        this.#at = at + 8
+        return
+      }
+      numbers[at] = Form.answer
+      numbers[at + 8] = success ? 1 : 0
+      numbers[at + 9] = hintIndex
+      numbers[at + 10] = hintTerm
+      numbers[at + 11] = healths.indexOf(health)
+      this.#at = at + 12
     } else if (message.type === 'append-entries-request') {
       const { entries } = message
       numbers[at] = Form.append
-      numbers[at + 3] = message.term
-      numbers[at + 4] = message.prevIndex
-      numbers[at + 5] = message.prevTerm
-      numbers[at + 6] = message.prevChain
-      numbers[at + 7] = message.commitIndex
-      numbers[at + 8] = message.readPosition
-      numbers[at + 9] = entries.length
-      this.#others.push(from)
+      numbers[at + 3] = name
+      numbers[at + 4] = message.term
+      numbers[at + 5] = message.prevIndex
+      numbers[at + 6] = message.prevTerm
+      numbers[at + 7] = message.prevChain
+      numbers[at + 8] = message.commitIndex
+      numbers[at + 9] = message.readPosition
+      numbers[at + 10] = entries.length
       if (entries.length > 0) this.#others.push(entries)
-      this.#at = at + 10
+      this.#at = at + 11
     } else {
       this.#addOther(at, input)
     }
+  }
+
+  /** The number that stands for a name; -1 when there are too many. */
+  #nameOf(from: string): number {
+    const known = this.#names.indexOf(from)
+    if (known >= 0 || this.#names.length >= MAX_NAMES) return known
+    return this.#names.push(from) - 1
   }
 
   /** The entries that were made of the payloads stand for them: they stay in the log, and the payloads can go. */
@@ -183,11 +206,12 @@ export class InputTape {
       content.timesMs.push(numbers[at + 1]!)
       content.digests.push(numbers[at + 2]!)
       const own = at + 3
-      if (form === Form.append || form === Form.answer) {
-        const from = other() as string
-        const [message, end] = form === Form.append ? this.#readAppend(own, other) : this.#readAnswer(own)
-        content.inputs.push({ type: 'receive', from, message })
-        at = end
+      if (form === Form.append) {
+        content.inputs.push(this.#readAppend(own, other))
+        at = own + 8
+      } else if (form === Form.answer || form === Form.agree) {
+        content.inputs.push(this.#readAnswer(own, form === Form.agree))
+        at = own + (form === Form.agree ? 5 : 9)
       } else if (form === Form.propose) {
         const payloads = (other() as readonly Entry[]).map(payloadOf)
         content.inputs.push({ type: 'propose', ticket: numbers[own]!, payloads })
@@ -206,23 +230,30 @@ export class InputTape {
     return content
   }
 
-  #readAppend(at: number, other: () => unknown): [message: AppendEntriesRequest, end: number] {
-    const [term, prevIndex, prevTerm, prevChain, commitIndex, readPosition, count] = this.#numbers.subarray(
-      at,
-      at + 7
-    ) as unknown as [number, number, number, number, number, number, number]
+  #readAppend(at: number, other: () => unknown): Input {
+    const [name, term, prevIndex, prevTerm, prevChain, commitIndex, readPosition, count] = this.#row(at, 8)
     const entries = count === 0 ? NO_ENTRIES : (other() as readonly Entry[])
     const type = 'append-entries-request'
-    return [{ type, term, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition }, at + 7]
+    const message = { type, term, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition } as const
+    return { type: 'receive', from: this.#names[name]!, message }
   }
 
-  #readAnswer(at: number): [message: AppendEntriesResponse, end: number] {
-    const [success, term, index, hintIndex, hintTerm, readPosition, health, priority] = this.#numbers.subarray(
-      at,
-      at + 8
-    ) as unknown as [number, number, number, number, number, number, number, number]
+  #readAnswer(at: number, agrees: boolean): Input {
+    const [name, term, index, readPosition, priority] = this.#row(at, 5)
+    const [success, hintIndex, hintTerm, health] = agrees ? AGREED : this.#row(at + 5, 4)
     const type = 'append-entries-response'
-    const words = { health: healths[health]!, priority }
-    return [{ type, term, success: success === 1, index, hintIndex, hintTerm, readPosition, ...words }, at + 8]
+    const words = { success: success === 1, hintIndex, hintTerm, health: healths[health]! }
+    return {
+      type: 'receive',
+      from: this.#names[name]!,
+      message: { type, term, index, readPosition, priority, ...words }
+    }
+  }
+
+  #row(at: number, count: 8): [number, number, number, number, number, number, number, number]
+  #row(at: number, count: 5): [number, number, number, number, number]
+  #row(at: number, count: 4): [number, number, number, number]
+  #row(at: number, count: number): number[] {
+    return [...this.#numbers.subarray(at, at + count)]
   }
 }

@@ -46,7 +46,7 @@ interface Recording {
 
 export interface FlightLimits {
   readonly spanMs: number
-  /** Of the tape (`input-tape.ts`): 3 to 11 for an input. */
+  /** Of the tape (`input-tape.ts`): 3 to 12 for an input. */
   readonly numbers: number
   /** Of payloads and entries. */
   readonly bytes: number

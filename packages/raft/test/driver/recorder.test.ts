@@ -76,7 +76,7 @@ describe('a flight record', () => {
     for (const [at, { generations }] of few.records.slice(0, 3).entries()) {
       const counts = generations.map((generation) => generation.inputs.length)
       assert.equal(counts.length, 2)
-      assert.ok(counts[0]! >= 4096 / 11 - 1 && counts[0]! <= 4096 / 3, `the full one has ${counts[0]} inputs`)
+      assert.ok(counts[0]! >= 4096 / 12 - 1 && counts[0]! <= 4096 / 3, `the full one has ${counts[0]} inputs`)
       assert.ok(counts[0]! + counts[1]! <= few.inputs[at]!)
     }
     for (const { generations } of record(3, 500, { ...roomy, spanMs: 100 }).records) {
