@@ -169,7 +169,7 @@ export interface LogReport {
   readonly term: Term
   /** It leads in `term`, as far as it knows. */
   readonly leads: boolean
-  /** Undefined from a node that is in repair itself and lost it. */
+  /** Undefined from a node that is in repair itself and lost it, and from one that joined and has the log from its first entry on. */
   readonly base: LogBase | undefined
   /** The last entry; undefined from a node that is in repair. */
   readonly last: LogPlace | undefined

@@ -38,6 +38,8 @@ export class Peers {
   readonly #clock: Clock
   readonly #known = new Set<NodeId>()
   #pauseMs = FIRST_PAUSE_MS
+  /** Why the last call failed that did. */
+  #lastFailure = ''
 
   constructor(self: NodeId, transport: AskableTransport, clock: Clock) {
     this.#self = self
@@ -47,6 +49,11 @@ export class Peers {
 
   get known(): readonly NodeId[] {
     return [...this.#known]
+  }
+
+  /** For people: why somebody did not answer, if so. */
+  get lastFailure(): string {
+    return this.#lastFailure
   }
 
   /** Whom these configurations name is asked from now on. */
@@ -97,8 +104,9 @@ export class Peers {
     const cancel = this.#clock.after(CALL_TIMEOUT_MS, () => late.abort(new Error('the peer did not answer in time')))
     try {
       return await call(AbortSignal.any([signal, late.signal]))
-    } catch {
+    } catch (error) {
       signal.throwIfAborted()
+      this.#lastFailure = error instanceof Error ? error.message : String(error)
       return undefined
     } finally {
       cancel()

@@ -211,7 +211,8 @@ export class Repair {
     const leader = reports.find(({ leads }) => leads)
     return (
       `The log is damaged from entry ${loaded.faults[0]?.fromIndex ?? 0} on and is repaired from the peers: ` +
-      `${reports.length} of ${peers.known.length} answer, ${leader === undefined ? 'none leads' : `${leader.peer} leads`}, ` +
+      `${reports.length} of ${peers.known.length} answer${peers.lastFailure === '' ? '' : ` (${peers.lastFailure})`}, ` +
+      `${leader === undefined ? 'none leads' : `${leader.peer} leads`}, ` +
       `its own end is ${remains.end === undefined ? 'unknown' : `at ${remains.end.index}`}. Until it is whole this node takes no part`
     )
   }

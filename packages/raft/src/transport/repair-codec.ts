@@ -19,7 +19,9 @@ const LEADS = 1
 const HAS_LAST = 2
 const HAS_BASE = 4
 
-export function encodeReport({ term, leads, base, last }: LogReport): Uint8Array {
+/** A base without a configuration, of a log that a joiner began with, is left out: nobody else can begin with it. */
+export function encodeReport({ term, leads, base: full, last }: LogReport): Uint8Array {
+  const base = full === undefined || full.config.voters.length === 0 ? undefined : full
   const encodedBase = base === undefined ? new Uint8Array(0) : encodeBase(base)
   return new ByteWriter(17 + encodedBase.length)
     .u8((leads ? LEADS : 0) | (last === undefined ? 0 : HAS_LAST) | (base === undefined ? 0 : HAS_BASE))

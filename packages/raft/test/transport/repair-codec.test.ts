@@ -42,6 +42,10 @@ describe('calls of a repair', () => {
     ]) {
       assert.deepEqual(decodeReport(encodeReport(report)), report)
     }
+    const joiner = { index: 0, term: 0, chain: 0, config: { voters: [], outgoing: [], learners: [] } }
+    const last = { index: 7, chain: 8 }
+    const sent = decodeReport(encodeReport({ term: 1, leads: true, base: joiner, last }))
+    assert.deepEqual(sent, { term: 1, leads: true, base: undefined, last })
     const request = { from: 3, to: 2 ** 40, chain: 99 }
     assert.deepEqual(decodeEntriesRequest(encodeEntriesRequest(request)), request)
     assert.equal(decodeOfferRequest(encodeOfferRequest(2 ** 33)), 2 ** 33)
