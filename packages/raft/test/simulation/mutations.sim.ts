@@ -15,9 +15,6 @@ import { MUTATIONS, type Mutation, simulate } from '@quorate/raft/sim'
 import { type Finding, readKnownSeeds } from '../traps/known-seeds.ts'
 import { describeViolation } from './support.ts'
 
-/** Not found by random seeds within a minute of CPU: broken by a transcript instead. */
-const TOO_RARE: readonly Mutation[] = ['config-kept-by-snapshot', 'lease-from-answer']
-
 const known = readKnownSeeds()
 
 function finds(mutation: Mutation, { seed, judge }: Finding, consequencesOnly: boolean): string {
@@ -36,7 +33,6 @@ function finds(mutation: Mutation, { seed, judge }: Finding, consequencesOnly: b
 describe('with a bug put back on purpose', () => {
   for (const mutation of MUTATIONS) {
     const finding = known[mutation]?.rule
-    if (finding === undefined && TOO_RARE.includes(mutation)) continue
     it(`finds ${mutation}`, (t) => {
       assert(finding !== undefined, `no seed is known that finds ${mutation}`)
       t.diagnostic(finds(mutation, finding, false))
