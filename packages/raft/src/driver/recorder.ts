@@ -17,6 +17,8 @@ import { InputTape } from './input-tape.ts'
 const MAX_SPAN_MS = 30_000
 const MAX_NUMBERS = 512 * 1024
 const MAX_BYTES = 8 * 1024 * 1024
+/** What an entry or a payload takes in memory besides its bytes, as measured: of small ones it is the most. */
+const ITEM_BYTES = 512
 
 /** A checkpoint, and what the core was told from there on. */
 export interface FlightGeneration {
@@ -48,7 +50,7 @@ export interface FlightLimits {
   readonly spanMs: number
   /** Of the tape (`input-tape.ts`): 3 to 12 for an input. */
   readonly numbers: number
-  /** Of payloads and entries. */
+  /** Of payloads and entries in memory, with what each takes besides its bytes. */
   readonly bytes: number
 }
 
@@ -58,7 +60,7 @@ export class FlightRecorder {
   #older: Recording | undefined
   /** Undefined for a core that cannot be captured: then nothing is recorded. */
   #newer: Recording | undefined
-  /** Of the payloads and entries in the inputs of `#newer`. */
+  /** That the payloads and entries in the inputs of `#newer` take in memory. */
   #bytes = 0
   #sinceMs: number
   #digest = 0
@@ -115,9 +117,9 @@ export class FlightRecorder {
 
 function bytesOf(input: Input): number {
   let bytes = 0
-  if (input.type === 'propose') for (const payload of input.payloads) bytes += payload.length
+  if (input.type === 'propose') for (const payload of input.payloads) bytes += ITEM_BYTES + payload.length
   else if (input.type === 'receive' && input.message.type === 'append-entries-request') {
-    for (const { record } of input.message.entries) bytes += record.length
+    for (const { record } of input.message.entries) bytes += ITEM_BYTES + record.length
   }
   return bytes
 }

@@ -87,6 +87,17 @@ describe('a flight record', () => {
     assert.ok(heavy.some(({ generations }) => generations.length === 2))
   })
 
+  it('counts what small entries and payloads take in memory, which is more than their bytes', () => {
+    const { core } = new RandomGroup(9).nodes[0]!
+    const recorder = new FlightRecorder(core, 0, { ...roomy, bytes: 100_000 })
+    const payloads = Array.from({ length: 20 }, () => Buffer.of(1))
+    for (let ticket = 0; ticket < 100; ticket++) recorder.note({ type: 'propose', ticket, payloads }, ticket, [], 0)
+    const [older, newer] = recorder.record('a test')!.generations
+    for (const { inputs } of [older!, newer!]) {
+      assert.ok(inputs.length * payloads.length <= 400, `${inputs.length} inputs of 20 payloads`)
+    }
+  })
+
   it('does not change with what is noted after it was taken', () => {
     const group = new RandomGroup(9)
     const recorder = new FlightRecorder(group.nodes[0]!.core, 0, roomy)
