@@ -9,17 +9,7 @@ import type { Raft } from '../../api.ts'
 import { EMPTY_CONFIG } from '../../core/members.ts'
 import type { Mutation } from '../../core/mutations.ts'
 import { createRaftCore } from '../../core/raft.ts'
-import type {
-  ClusterConfig,
-  CoreInit,
-  CoreOptions,
-  CoreStatus,
-  Index,
-  LogBase,
-  NodeId,
-  RaftCore,
-  Term
-} from '../../core/types.ts'
+import type { ClusterConfig, CoreInit, CoreOptions, CoreStatus, LogBase, NodeId, RaftCore } from '../../core/types.ts'
 import { openRaftAround } from '../../driver/driver.ts'
 import type { Clock, LogStorage } from '../../ports.ts'
 import { contextSeed } from '../../storage/log-reader.ts'
@@ -41,6 +31,8 @@ import type { World } from '../world.ts'
 import { type DriverBug, type GhostTail, withFileBugs, withLogBugs, withSnapshotBugs } from './bugs.ts'
 import { DiskReader, holdsSnapshot } from './disk-reader.ts'
 import type { FullProfile } from './full-profile.ts'
+import { judgeLoaded, type Standing, standingOf } from './loaded.ts'
+import { outcomeOf } from './outcome.ts'
 import { FolderNode } from './platter.ts'
 import { SimulatedProcess } from './process.ts'
 import { RegisterMachine, serialOf } from './register-machine.ts'
@@ -84,12 +76,6 @@ interface Life {
   repaired: boolean
   /** What stood on the disk when the process began. */
   readonly before: Standing
-}
-
-interface Standing {
-  readonly term: Term
-  readonly lastIndex: Index
-  readonly lastChain: number
 }
 
 export class FullNode implements SimActor {
@@ -278,7 +264,7 @@ export class FullNode implements SimActor {
   }
 
   #transportOf(life: Life, prng: Prng): SimulatedTransport {
-    const { board, bugs, profile, panel, history, world, judge } = this.#around
+    const { board, bugs, panel, history, world, judge } = this.#around
     const { id, slot, view } = this
     return new SimulatedTransport({
       id,
@@ -291,14 +277,7 @@ export class FullNode implements SimActor {
       maxMessageBytes: this.#maxMessageBytes(),
       limitUnchecked: bugs.has('frame-limit-unchecked'),
       onSend: (to, message) => {
-        history.note(
-          world.nowUs,
-          TraceCode.send,
-          slot,
-          board.slotOf.get(to) ?? -1,
-          messageDigest(message) ^ profile.core.heartbeatMs,
-          message
-        )
+        history.note(world.nowUs, TraceCode.send, slot, board.slotOf.get(to) ?? -1, messageDigest(message), message)
         judge(() => panel.sends(view, to, message))
       }
     })
@@ -539,46 +518,5 @@ export class FullNode implements SimActor {
       }
       ask(raft, machine).then(once, (error: unknown) => once(outcomeOf(error)))
     })
-  }
-}
-
-const standingOf = ({ hardState, log }: DiskImage): Standing => ({
-  term: hardState.term,
-  lastIndex: log.lastIndex,
-  lastChain: log.lastChain
-})
-
-/** What a node starts from is what is on its disk, neither more nor less; and unless it was damaged, all that was there before. */
-function judgeLoaded(view: NodeView, { hardState, base, entries }: CoreInit, before: Standing | undefined): void {
-  const { disk } = view
-  const lastIndex = base.index + entries.length
-  const lastChain = entries.at(-1)?.chain ?? base.chain
-  const wrong = (what: string): Violation => new Violation('loaded', `${view.id} starts with ${what}`)
-  if (hardState.term !== disk.hardState.term || hardState.votedFor !== disk.hardState.votedFor) {
-    throw wrong(
-      `term ${hardState.term} and a vote for ${hardState.votedFor}; its disk says ${disk.hardState.term} and ${disk.hardState.votedFor}`
-    )
-  }
-  if (base.index !== disk.log.base.index || base.chain !== disk.log.base.chain)
-    throw wrong(`a log after ${base.index}; on its disk it begins after ${disk.log.base.index}`)
-  if (lastIndex !== disk.log.lastIndex || lastChain !== disk.log.lastChain)
-    throw wrong(`a log up to ${lastIndex}; on its disk it goes to ${disk.log.lastIndex}`)
-  if (before === undefined) return
-  if (hardState.term < before.term) throw wrong(`term ${hardState.term}, and ${before.term} was on its disk`)
-  if (!disk.log.holds(before.lastIndex, before.lastChain))
-    throw wrong(`a log up to ${lastIndex}, and another up to ${before.lastIndex} was on its disk`)
-}
-
-function outcomeOf(error: unknown): Outcome {
-  if (!(error instanceof Error)) return { type: 'unknown' }
-  switch (error.name) {
-    case 'NotLeaderError':
-      return { type: 'refused', reason: 'not-leader', leader: (error as Error & { leader?: NodeId }).leader }
-    case 'ProposalRefusedError':
-      return { type: 'refused', reason: 'not-leader', leader: undefined }
-    case 'ProposalLostError':
-      return { type: 'lost' }
-    default:
-      return { type: 'unknown' }
   }
 }
