@@ -3,6 +3,7 @@
 
 import './threads.ts'
 import { main } from './cli/main.ts'
+import { startLeaner } from './memory.ts'
 
 const exitCode = await main(
   process.argv.slice(2),
@@ -12,7 +13,10 @@ const exitCode = await main(
     out: (text) => process.stdout.write(text),
     err: (text) => process.stderr.write(text)
   },
-  async () => (await import('./daemon/run.ts')).runDaemon
+  async () => {
+    startLeaner()
+    return (await import('./daemon/run.ts')).runDaemon
+  }
 )
 
 // Everything of ours was closed in order. Timers of libraries may still be pending, and nobody should wait for them: only for what

@@ -1,0 +1,31 @@
+/** With which words the daemon starts itself anew. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { leanerStart } from '../src/memory.ts'
+
+const argv = ['/bin/node', '/lib/bin.js', '--config', '/data', 'daemon']
+const start = { execPath: '/bin/node', execArgv: ['--conditions=x'], argv, env: {} }
+
+describe('the start of a daemon', () => {
+  it('is done anew with a small young generation, and with all the words that were given', () => {
+    const words = leanerStart(start)
+    assert.deepEqual(words, ['/bin/node', '--conditions=x', '--max-semi-space-size=8', ...argv.slice(1)])
+  })
+
+  it('is not done anew twice', () => {
+    const again = leanerStart(start)!
+    assert.equal(leanerStart({ ...start, execArgv: again.slice(1, 3) }), undefined)
+  })
+
+  it('keeps a size that the operator gave, and a debugger', () => {
+    for (const option of ['--max-semi-space-size=32', '--max_semi_space_size=32', '--inspect', '--inspect-brk=0']) {
+      assert.equal(leanerStart({ ...start, execArgv: [option] }), undefined, option)
+      assert.equal(
+        leanerStart({ ...start, env: { NODE_OPTIONS: `--enable-source-maps ${option}` } }),
+        undefined,
+        option
+      )
+    }
+  })
+})
