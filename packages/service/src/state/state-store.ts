@@ -17,6 +17,7 @@
  * log to rebuild.
  */
 
+import { readdir } from 'node:fs/promises'
 import type { LevelDatastore } from 'datastore-level'
 import { ByteReader, ByteWriter } from './byte-codec.ts'
 import { StateVersionError } from './errors.ts'
@@ -72,6 +73,7 @@ export class StateStore {
    * @throws {Error} when another process has it open, or the system refuses
    */
   static async open(folder: string, name: string): Promise<StateStore | undefined> {
+    if (await lacksCurrent(folder)) return undefined
     let store: LevelDatastore
     try {
       store = await openLevelStore(folder)
@@ -239,6 +241,15 @@ function decodeNumbers(bytes: Uint8Array): number[] {
   const numbers: number[] = []
   while (reader.remaining > 0) numbers.push(reader.varint())
   return numbers
+}
+
+/**
+ * Whether files of a database are there, and not the one that says which of them count: LevelDB would begin a new one among them, and take into
+ * it whatever is in an old log, so that the end of a state would pass as the whole.
+ */
+async function lacksCurrent(folder: string): Promise<boolean> {
+  const names: string[] = await readdir(folder).catch(() => [])
+  return names.some((name) => /^MANIFEST|\.(ldb|log|sst)$/.test(name)) && !names.includes('CURRENT')
 }
 
 /** What an input or output error says when the system refuses, and the file may be sound. */
