@@ -8,14 +8,14 @@ const argv = ['/bin/node', '/lib/bin.js', '--config', '/data', 'daemon']
 const start = { execPath: '/bin/node', execArgv: ['--conditions=x'], argv, env: {} }
 
 describe('the start of a daemon', () => {
-  it('is done anew with a small young generation, and with all the words that were given', () => {
-    const words = leanerStart(start)
-    assert.deepEqual(words, ['/bin/node', '--conditions=x', '--max-semi-space-size=8', ...argv.slice(1)])
+  it('is done anew with a heap that is kept small, and with all the words that were given', () => {
+    const options = ['--max-semi-space-size=8', '--heap-growing-percent=100']
+    assert.deepEqual(leanerStart(start), ['/bin/node', '--conditions=x', ...options, ...argv.slice(1)])
   })
 
   it('is not done anew twice', () => {
     const again = leanerStart(start)!
-    assert.equal(leanerStart({ ...start, execArgv: again.slice(1, 3) }), undefined)
+    assert.equal(leanerStart({ ...start, execArgv: again.slice(1, 4) }), undefined)
   })
 
   it('keeps a size that the operator gave, and a debugger', () => {
