@@ -1,7 +1,7 @@
 /**
  * What a large pinset costs: three whole peers hold a million pins, and a fourth joins, for which a snapshot is made and sent while
  * clients write at the leader. Printed are the leader's commit latency before and meanwhile, the longest time that an event loop was late
- * meanwhile, and the anonymous memory of each voter at rest.
+ * meanwhile and the most processor time that it spent in one such time, and the anonymous memory of each voter at rest.
  *
  *   node --conditions=quorate-source test/bench/peers/snapshot.ts [--pins=1000000] [--profile=FOLDER] [--short]
  *
@@ -80,7 +80,7 @@ export async function runSnapshotBench(options: SnapshotBenchOptions = {}): Prom
 
     for (const peer of peers.slice(0, 3)) await longestLateness(peer)
     const idle = await latenciesWhile(leader.daemon, () => delay(idleSeconds * 1000))
-    const idleBlockMs = await longestLateness(leader)
+    const idleBlock = await longestLateness(leader)
     let window = { fromMs: 0, toMs: 0 }
     const during = await latenciesWhile(leader.daemon, async () => {
       start(joiner, ['--bootstrap', first.daemon.address])
@@ -100,13 +100,10 @@ export async function runSnapshotBench(options: SnapshotBenchOptions = {}): Prom
     printLatencies(`while the snapshot was made and sent, ${seconds} s`, after!)
     const times = quantile(after!, 0.99) / quantile(before!, 0.99)
     console.log(`  p99 is ${times.toFixed(1)} times that at rest; goal: ${GOAL_TIMES}`)
-    const others = blocks
-      .slice(1, 3)
-      .map((ms) => ms.toFixed(0))
-      .join(' and ')
+    const [own, follower, other, joining] = blocks.map(inWords)
     console.log(
-      `  longest an event loop was late, in ms: ${blocks[0]!.toFixed(0)} at the leader (${idleBlockMs.toFixed(0)} at rest; goal: ${GOAL_BLOCK_MS}), ` +
-        `${others} at the followers, ${blocks[3]!.toFixed(0)} at the new peer, its start included`
+      `  longest an event loop was late, in ms, and the longest of its own work: ${own} at the leader (${inWords(idleBlock)} at rest; ` +
+        `goal: ${GOAL_BLOCK_MS}), ${follower} and ${other} at the followers, ${joining} at the new peer, its start included`
     )
     for (const daemon of daemons) await daemon.stop()
   } finally {
@@ -143,10 +140,17 @@ async function fill(peers: readonly ProbedPeer[], pins: number): Promise<void> {
   console.log(`  ${Math.round(pins / seconds).toLocaleString('en')} pins/s put in, in batches`)
 }
 
-/** Since it was asked last, in ms. */
-async function longestLateness(peer: ProbedPeer): Promise<number> {
-  return ((await ask(peer, '/loop')) as { longestMs: number }).longestMs
+interface Lateness {
+  readonly longestMs: number
+  /** Far less than the other where the thread waited for a processor. */
+  readonly longestCpuMs: number
 }
+
+/** Since it was asked last. */
+const longestLateness = async (peer: ProbedPeer): Promise<Lateness> => (await ask(peer, '/loop')) as Lateness
+
+const inWords = ({ longestMs, longestCpuMs }: Lateness): string =>
+  `${longestMs.toFixed(0)} (${longestCpuMs.toFixed(0)})`
 
 async function latenciesWhile(leader: Daemon, work: () => Promise<unknown>): Promise<readonly Ack[]> {
   const writers = Array.from({ length: WRITERS }, () => new Writer(leader, 0))

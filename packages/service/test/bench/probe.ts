@@ -5,8 +5,8 @@
  * | request | answer |
  * | --- | --- |
  * | `POST /pins?from=0&count=1000` | proposes so many pins of content that another peer, which is not there, is to hold; once they are committed |
- * | `POST /memory` | what its process holds, as `process.memoryUsage` says, of the main thread alone
- * | `POST /loop` | the longest time, in ms, that the event loop was late since the last such request |
+ * | `POST /memory` | what its process holds, as `process.memoryUsage` says, of the main thread alone |
+ * | `POST /loop` | since the last such request, in ms: the longest time that the event loop was late, and the most processor time that its thread spent in such a time, so that waiting for a processor can be told from work |
  */
 
 import { createServer } from 'node:http'
@@ -53,12 +53,20 @@ async function proposePins(from: number, count: number): Promise<void> {
   await Promise.all(Array.from({ length: BATCHES }, worker))
 }
 
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / 1000
+}
+
 let longestMs = 0
+let longestCpuMs = 0
 let lastMs = performance.now()
+let lastCpuMs = threadCpuMs()
 setInterval(() => {
-  const nowMs = performance.now()
+  const [nowMs, cpuMs] = [performance.now(), threadCpuMs()]
   longestMs = Math.max(longestMs, nowMs - lastMs - LOOP_MS)
-  lastMs = nowMs
+  longestCpuMs = Math.max(longestCpuMs, cpuMs - lastCpuMs)
+  ;[lastMs, lastCpuMs] = [nowMs, cpuMs]
 }, LOOP_MS).unref()
 
 async function answer(method: string | undefined, url: URL): Promise<unknown> {
@@ -69,9 +77,10 @@ async function answer(method: string | undefined, url: URL): Promise<unknown> {
     case 'POST /memory':
       return process.memoryUsage()
     case 'POST /loop': {
-      const longest = longestMs
+      const longest = { longestMs, longestCpuMs }
       longestMs = 0
-      return { longestMs: longest }
+      longestCpuMs = 0
+      return longest
     }
     default:
       throw new Error(`there is no ${method} ${url.pathname}`)
