@@ -149,8 +149,17 @@ describe('a stranger', () => {
       socket.write(bytes.subarray(cut))
       return closed
     })
-    await friend.libp2p.dial(host.libp2p.getMultiaddrs()[0]!)
+    // So many at once may fill the queue of those that are greeted: who is turned away then comes again, as every link does.
+    const address = host.libp2p.getMultiaddrs()[0]!
+    let connected = false
+    for (let tries = 0; !connected && tries < 20; tries++) {
+      connected = await friend.libp2p.dial(address).then(
+        () => true,
+        () => false
+      )
+    }
     await Promise.all(strangers)
+    if (!connected) await friend.libp2p.dial(address)
     assert.deepEqual(
       [...new Set(codes(host))].filter((code) => code !== 'not-quorate' && code !== 'different-secret'),
       []
