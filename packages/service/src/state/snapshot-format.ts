@@ -12,6 +12,7 @@
  * manifest. The counts at the end tell a stream that was cut short.
  */
 
+import { setImmediate as turn } from 'node:timers/promises'
 import { ByteReader, ByteWriter, MalformedError } from './byte-codec.ts'
 import { SnapshotUnreadableError } from './errors.ts'
 import type { Books } from './state-store.ts'
@@ -26,6 +27,8 @@ const CHUNK_BYTES = 512 * 1024
 const MAX_CHUNK_BYTES = 1024 * 1024
 /** Above the largest command of the log (1 MiB), of which no record can be larger. */
 const MAX_RECORD_BYTES = 2 * 1024 * 1024
+/** Read without a pause: a few milliseconds' worth with what is made of them, where a chunk would be some thirty. */
+const RECORDS_PER_TURN = 256
 
 export type StoredRecord =
   | { readonly kind: 'pin' | 'peer'; readonly value: Uint8Array }
@@ -78,7 +81,8 @@ function* cut(bytes: Uint8Array): Generator<Uint8Array> {
 }
 
 /**
- * Reads the stream record by record. Records are copies: they stay valid while more is read.
+ * Reads the stream record by record. Records are copies: they stay valid while more is read. The event loop gets its turn now and then,
+ * however much of the stream is in memory.
  * @throws {SnapshotUnreadableError} when it is not a sound snapshot of `index`; known only at its end
  */
 export async function* readSnapshot(index: number, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<SnapshotRecord> {
@@ -111,7 +115,8 @@ async function* readRecords(index: number, source: ChunkedBytes): AsyncGenerator
   if (digest > 2 ** 32) throw new MalformedError(`its digest is ${digest - 1}`)
   yield { kind: 'digest', digest: digest === 0 ? undefined : digest - 1 }
   const counts = { pin: 0, peer: 0, session: 0 }
-  for (;;) {
+  for (let read = 1; ; read++) {
+    if (read % RECORDS_PER_TURN === 0) await turn()
     const [kind] = await source.take(1)
     if (kind === RECORD.end) break
     if (kind !== RECORD.pin && kind !== RECORD.peer && !(withSessions && kind === RECORD.session))
