@@ -23,10 +23,11 @@ import type { NodeId } from './types.ts'
  * any configuration that may be the committed one may campaign too (T32): any from the commit index on, since a node that was
  * restarted knows only that its commit index was at least so far. Its own vote does not count then, since `quorum.ts` asks
  * members only. A learner never campaigns (T27), nor does a node with an empty configuration, one whose log is about to be replaced by a
- * snapshot, or one whose disk hangs (T24).
+ * snapshot, or one whose disk hangs (T24), unless it is the only voter: then nobody else can lead sooner.
  */
 function mayCampaign(s: CoreState): boolean {
-  if (s.installing !== undefined || (s.diskStalled && !s.mutations.has('stalled-disk-campaigns'))) return false
+  if (s.installing !== undefined) return false
+  if (s.diskStalled && !s.isOnlyVoter && !s.mutations.has('stalled-disk-campaigns')) return false
   const { log } = s
   if (log.config.config.voters.length === 0) return false
   if (s.mutations.has('learner-campaigns')) return true
@@ -39,16 +40,11 @@ function mayCampaign(s: CoreState): boolean {
   return true
 }
 
-/** Starts the timer of a node that was just made. The only voter has nobody to wait for. */
-export function startElectionTimer(s: CoreState): void {
-  const { voters, outgoing } = s.log.config.config
-  if (voters.length === 1 && voters[0] === s.id && outgoing.length === 0) s.electionDeadlineMs = s.nowMs
-  else s.resetElectionDeadline()
-}
-
 /** The leader was silent for too long: campaigns, if this node may, and starts the timer anew. Called by the tick. */
 export function tickElection(s: CoreState): void {
-  if (s.electionDeadlineMs === undefined || s.nowMs < s.electionDeadlineMs) return
+  if (s.nowMs < s.campaignMs) return
+  // The only voter waits for nothing but its own disk, and would wait anew if it asked again.
+  if (s.isOnlyVoter && s.role === 'candidate') return
   if (!mayCampaign(s)) s.resetElectionDeadline()
   else if (s.mutations.has('no-pre-vote')) startElection(s, false)
   else startPreVote(s)
@@ -172,6 +168,7 @@ export function onLeaderStreamLost(s: CoreState): void {
   s.leaderContactMs = Number.NEGATIVE_INFINITY
   const { shortest, longest } = STREAM_LOSS_WAIT_MS
   const waitMs = s.prng.between(shortest, shortest + (longest - shortest) * jitterShare(s.options))
-  const soon = s.nowMs + waitMs + s.campaignDelayMs
+  const soon = s.nowMs + waitMs
   s.electionDeadlineMs = Math.min(s.electionDeadlineMs ?? soon, soon)
+  s.stallWaitEndMs = Number.NEGATIVE_INFINITY
 }

@@ -15,6 +15,7 @@ import { adoptFollowerReads, hasCommittedInTerm, releaseReads } from './reads.ts
 import { appendOwn, flushPeers, sendDueHeartbeats } from './replication.ts'
 import { becomeFollower } from './roles.ts'
 import { tickSnapshots } from './snapshots.ts'
+import { excuseLeader } from './stalls.ts'
 import type { CoreState, Leading } from './state.ts'
 import { continueTransfer, handOver, stepDownInFavour } from './transfer.ts'
 import { EntryKind, type Index } from './types.ts'
@@ -40,10 +41,13 @@ export function becomeLeader(s: CoreState): void {
     noopIndex: log.lastIndex + 1,
     unappliedBytes,
     quorumFloorMs: s.nowMs,
+    stallsExcused: 0,
+    outpaced: undefined,
     reads: [],
     readPosition: 0,
     roundPosition: 0,
     settledFromMs: s.nowMs,
+    handOvers: 0,
     commitNotBeforeMs: otherLeasesEndMs(s),
     leaseMarks: [],
     leaseGivenUp: false
@@ -144,9 +148,29 @@ function advanceCommit(s: CoreState, leading: Leading): void {
   log.commitIndex = reached
 }
 
+/** Remembers since when the group holds what the disk here does not. */
+function noteOwnDisk({ log, nowMs }: CoreState, leading: Leading): void {
+  if (leading.outpaced !== undefined && log.durableIndex < leading.outpaced.index) return
+  leading.outpaced = log.commitIndex > log.durableIndex ? { index: log.commitIndex, sinceMs: nowMs } : undefined
+}
+
+/**
+ * Why the disk of this leader is reason enough to go: it hangs, and those of the others do not. On a machine that they all share they may all hang
+ * at once; then nobody could lead better, and neither could anybody lead in place of an only voter (T23).
+ */
+function diskComplaint(s: CoreState, { outpaced }: Leading): string | undefined {
+  const { electionTimeoutMs } = s.options
+  if (s.mutations.has('stalled-disk-leads')) return undefined
+  if (s.mutations.has('slow-disk-uncompared') && s.diskStalled)
+    return `a write takes longer than ${electionTimeoutMs} ms`
+  if (outpaced === undefined || s.nowMs - outpaced.sinceMs <= electionTimeoutMs) return undefined
+  return `the others have held entry ${outpaced.index} for longer than ${electionTimeoutMs} ms, and the disk here does not`
+}
+
 /** Ends a step of a leader: commit, what follows from it, and what is to be sent. */
 export function finishLeading(s: CoreState, leading: Leading): void {
   advanceCommit(s, leading)
+  noteOwnDisk(s, leading)
   settleMembership(s, leading)
   settleLevel(s, leading)
   if (hasCommittedInTerm(s, leading)) releaseReads(s, leading)
@@ -155,15 +179,17 @@ export function finishLeading(s: CoreState, leading: Leading): void {
   leaveIfRemoved(s, leading)
 }
 
-/** The clock of a leader. `stalled`: this node itself did nothing for long, so that the silence of its peers says little (T26). */
-export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): void {
-  if (stalled) leading.quorumFloorMs = s.nowMs
-  if (s.diskStalled && !s.mutations.has('stalled-disk-leads')) {
-    // It could still heartbeat and so keep others from taking over, while it can commit nothing (T23).
-    s.alarm(
-      'disk-stalled',
-      `a write has been under way for longer than ${s.options.electionTimeoutMs} ms; leadership is given up`
-    )
+/**
+ * The clock of a leader.
+ *
+ * @param stalledMs - for how long this node itself did nothing, so that the silence of its peers says little (T26); 0 if it did not stand still
+ */
+export function tickLeader(s: CoreState, leading: Leading, stalledMs: number): void {
+  excuseLeader(s, leading, stalledMs)
+  const complaint = diskComplaint(s, leading)
+  if (complaint !== undefined) {
+    // It could still heartbeat and so keep others from taking over, while it can apply and answer nothing (T23).
+    s.alarm('disk-stalled', `${complaint}; leadership is given up`)
     stepDownInFavour(s, leading)
     return
   }
@@ -176,7 +202,7 @@ export function tickLeader(s: CoreState, leading: Leading, stalled: boolean): vo
     noteHandOver(s, leading)
     handOver(s, heir.id, undefined, false)
   }
-  tickLease(s, leading, stalled)
+  tickLease(s, leading, stalledMs > 0)
   tickSnapshots(s, leading)
   tickFarewells(s, leading)
   sendDueHeartbeats(s, leading)
@@ -187,9 +213,8 @@ function hearsQuorum(s: CoreState, leading: Leading): boolean {
   const heardMs = quorumReached(s.log.config.config, (id) => {
     if (id === s.id) return s.nowMs
     const peer = leading.peers.get(id)
-    return peer === undefined
-      ? leading.quorumFloorMs
-      : Math.max(peer.contactAtMs, peer.knownSinceMs, leading.quorumFloorMs)
+    return peer === undefined ? leading.quorumFloorMs : Math.max(peer.contactAtMs, peer.knownSinceMs)
   })
-  return s.nowMs - heardMs <= s.options.electionTimeoutMs
+  if (heardMs > leading.quorumFloorMs) leading.stallsExcused = 0
+  return s.nowMs - Math.max(heardMs, leading.quorumFloorMs) <= s.options.electionTimeoutMs
 }

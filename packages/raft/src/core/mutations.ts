@@ -62,20 +62,28 @@ export const MUTATIONS = [
   'pre-vote-hides-term',
   /** T23: a leader whose disk hangs goes on. */
   'stalled-disk-leads',
+  /** T23: a leader whose disk hangs goes, though nobody's is better. */
+  'slow-disk-uncompared',
   /** T23: a leader that is unfit does not hand over. */
   'unfit-leader-stays',
   /** T23: a hand-over goes to a voter that is unfit. */
   'hand-over-to-unfit',
+  /** T23: a hand-over that nobody asked for is never given up. */
+  'hand-over-insists',
   /** T23: a leader never makes way for a voter of higher priority. */
   'priority-ignored',
   /** T24: a node whose disk hangs campaigns. */
   'stalled-disk-campaigns',
+  /** T24: the only voter waits before it campaigns. */
+  'only-voter-waits',
   /** T24: a node that is not well, or of low priority, campaigns as soon as the others. */
   'eager-campaign',
   /** T25: room in the window of messages under way never comes back. */
   'window-never-freed',
   /** T26: after a stall of this very node the silence of the others counts. */
   'stall-counted-as-silence',
+  /** T26: a node that stands still again and again begins its wait anew each time. */
+  'stalls-excused-for-ever',
   /** T27: a node that is no voter campaigns. */
   'learner-campaigns',
   /** T27: a node that believes itself a learner refuses to vote. */

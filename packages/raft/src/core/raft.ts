@@ -10,6 +10,7 @@
  * | `replication.ts`, `progress.ts` | what is sent to whom |
  * | `membership.ts`, `members.ts` | changes of the configuration |
  * | `transfer.ts`, `fitness.ts` | handing over, and who should rather lead |
+ * | `stalls.ts` | pauses of this very node |
  * | `reads.ts`, `lease.ts` | linearizable reads |
  * | `levels.ts`, `announcements.ts` | feature levels |
  * | `digests.ts` | whether all states are the same |
@@ -33,7 +34,6 @@ import {
   onTimeoutNow,
   onVoteRequest,
   onVoteResponse,
-  startElectionTimer,
   tickElection
 } from './election.ts'
 import { onHealth } from './fitness.ts'
@@ -58,6 +58,7 @@ import {
   onSnapshotInstalled,
   onSnapshotReady
 } from './snapshots.ts'
+import { excuseFollower } from './stalls.ts'
 import { CoreState } from './state.ts'
 import { beginTransfer, settleTransfer } from './transfer.ts'
 import type {
@@ -160,7 +161,7 @@ class Core implements RaftCore {
     try {
       invariant(nowMs >= s.nowMs, () => `time went back from ${s.nowMs} to ${nowMs}`)
       s.nowMs = nowMs
-      if (s.electionDeadlineMs === undefined) startElectionTimer(s)
+      if (s.electionDeadlineMs === undefined) s.resetElectionDeadline()
       handle(s, input)
       this.#finish()
       checkState(s)
@@ -321,17 +322,17 @@ function handle(s: CoreState, input: Input): void {
 
 /**
  * Time passed. After a pause of this very node (a stopped process, a blocked event loop) the messages that came meanwhile are
- * still to be handled, so that nobody's silence is held against him: timers start anew (T26).
+ * still to be handled, so that nobody's silence is held against him (T26, `stalls.ts`).
  */
 function tick(s: CoreState): void {
   const gapMs = s.lastTickMs === undefined ? 0 : s.nowMs - s.lastTickMs
   const stalled = gapMs > s.options.electionTimeoutMs / 2 && !s.mutations.has('stall-counted-as-silence')
   s.lastTickMs = s.nowMs
   if (s.leading !== undefined) {
-    tickLeader(s, s.leading, stalled)
+    tickLeader(s, s.leading, stalled ? gapMs : 0)
     return
   }
-  if (stalled) s.resetElectionDeadline()
+  if (stalled) excuseFollower(s)
   tickElection(s)
   if (s.leading !== undefined) return
   tickFollowerReads(s)

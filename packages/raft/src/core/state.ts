@@ -11,6 +11,7 @@ import { noDigests } from './digests.ts'
 import { campaignDelayMs, jitterShare } from './fitness.ts'
 import { invariant } from './invariants.ts'
 import type { Log } from './log.ts'
+import { isOnlyVoter } from './members.ts'
 import type { Message } from './messages.ts'
 import type { Mutation } from './mutations.ts'
 import { Prng } from './prng.ts'
@@ -86,10 +87,16 @@ export interface Leading {
   reads: LeaderRead[]
   /** Counts reads; every message to a peer carries it (T47). */
   readPosition: number
+  /** Stalls of this node in a row since which no quorum was heard (T26). */
+  stallsExcused: number
+  /** The commit index when it got ahead of what this node's disk holds, and since when it is; undefined while it is not (T23). */
+  outpaced: { readonly index: Index; sinceMs: number } | undefined
   /** The position up to which a round of heartbeats was sent. */
   roundPosition: number
   /** From here on the leader has been left in peace: after an attempt to hand over this lies ahead. Milliseconds. */
   settledFromMs: number
+  /** How often it tried to hand over of its own accord. */
+  handOvers: number
   /** Nothing is committed before: leases of earlier leaders may be in force (T49). Milliseconds. */
   readonly commitNotBeforeMs: number
   /** The ticks of as long as a lease takes, oldest first; empty without leases. */
@@ -147,8 +154,12 @@ export class CoreState {
   leader: NodeId | undefined
   /** When the leader was last heard. Milliseconds. */
   leaderContactMs = Number.NEGATIVE_INFINITY
-  /** A node that does not lead campaigns at this time; undefined before the first step. Milliseconds. */
+  /** A node that is well, and of no low priority, campaigns at this time; undefined before the first step. Milliseconds. */
   electionDeadlineMs: number | undefined
+  /** Stalls of this node in a row for which it waited anew (T26). */
+  stallsExcused = 0
+  /** Until when it waits for the last of them. Milliseconds. */
+  stallWaitEndMs = Number.NEGATIVE_INFINITY
   /** Votes, or pre-votes, of the election under way. */
   readonly votes = new Map<NodeId, boolean>()
   /** Set exactly while `role` is `leader`. */
@@ -163,6 +174,8 @@ export class CoreState {
   readonly digests = noDigests()
   /** How fit this node is to lead, as its driver sees it. */
   health: Health = 'good'
+  /** Since when. Milliseconds. */
+  healthSinceMs = Number.NEGATIVE_INFINITY
   /** The term for which a leader that handed over to this node said that no lease is in force any more (T49). */
   leasesOverInTerm: Term | undefined
   /** The highest feature level that this version knows (T59). */
@@ -329,16 +342,38 @@ export class CoreState {
     return oldest !== undefined && this.nowMs - oldest.atMs > this.options.electionTimeoutMs
   }
 
-  /** How much longer than others this node waits before it campaigns. Milliseconds. */
-  get campaignDelayMs(): number {
-    return this.mutations.has('eager-campaign') ? 0 : campaignDelayMs(this.options, this.health)
+  /** Whether there is nobody to wait for, and nobody to hand over to (T24). */
+  get isOnlyVoter(): boolean {
+    return isOnlyVoter(this.log.config.config, this.id) && !this.mutations.has('only-voter-waits')
   }
 
-  /** Draws the time of the next election, if the leader stays silent (paper §5.2). */
-  resetElectionDeadline(): void {
+  /** How much longer than others this node waits before it campaigns. Milliseconds. */
+  get campaignDelayMs(): number {
+    if (this.mutations.has('eager-campaign') || this.isOnlyVoter) return 0
+    return campaignDelayMs(this.options, this.health)
+  }
+
+  /** When this node campaigns unless it hears from somebody before. Milliseconds. */
+  get campaignMs(): number {
+    if (this.electionDeadlineMs === undefined) return Number.POSITIVE_INFINITY
+    return Math.max(this.electionDeadlineMs + this.campaignDelayMs, this.stallWaitEndMs)
+  }
+
+  /** The end of a wait as the paper has it (§5.2), if it begins now. Milliseconds. */
+  drawWaitEndMs(): number {
     const timeout = this.options.electionTimeoutMs
-    const earliest = timeout + this.campaignDelayMs
-    this.electionDeadlineMs = this.nowMs + this.prng.between(earliest, earliest + timeout * jitterShare(this.options))
+    return this.nowMs + this.prng.between(timeout, timeout + timeout * jitterShare(this.options))
+  }
+
+  /**
+   * Draws the time of the next election, if the leader stays silent (paper §5.2). The only voter waits for nobody, once no leader is
+   * left who could be making it that.
+   */
+  resetElectionDeadline(): void {
+    this.stallsExcused = 0
+    this.stallWaitEndMs = Number.NEGATIVE_INFINITY
+    const alone = this.isOnlyVoter && this.leader === undefined
+    this.electionDeadlineMs = alone ? this.nowMs : this.drawWaitEndMs()
   }
 
   refuse(ticket: number, reason: RefusalReason, detail: string): void {

@@ -1,16 +1,19 @@
 /**
  * Handing leadership over (dissertation §3.10): the leader brings the target up to date, tells it to campaign at once, and takes no
- * proposals meanwhile. Abandoned after an election timeout.
+ * proposals meanwhile. Abandoned after an election timeout, or half of one if nobody asked for it.
  *
  * The same message is sent, without waiting, by a leader that has to go: one that was removed, or whose disk hangs. Who is the
  * best to hand over to is decided in `fitness.ts`, which also has leaders hand over of their own accord.
  */
 
-import { bestHeir } from './fitness.ts'
+import { bestHeir, isClearlyWell } from './fitness.ts'
 import { giveUpLease, leasesAreOver } from './lease.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState, Leading } from './state.ts'
 import type { NodeId } from './types.ts'
+
+/** Election timeouts after which a hand-over that nobody asked for is given up: the heir has nearly all, and clients wait. */
+const OWN_ACCORD_TIMEOUTS = 0.5
 
 /** Begins a hand-over to `to`, or to the best voter. */
 export function beginTransfer(s: CoreState, ticket: number, to: NodeId | undefined): void {
@@ -38,7 +41,9 @@ export function beginTransfer(s: CoreState, ticket: number, to: NodeId | undefin
 
 /** The hand-over begins. @param ticket - who asked for it, if anybody did */
 export function handOver(s: CoreState, to: NodeId, ticket: number | undefined, named: boolean): void {
-  s.transfer = { ticket, to, named, deadlineMs: s.nowMs + s.options.electionTimeoutMs, sent: false }
+  const patience = s.mutations.has('hand-over-insists') ? Number.POSITIVE_INFINITY : OWN_ACCORD_TIMEOUTS
+  const timeouts = ticket === undefined ? patience : 1
+  s.transfer = { ticket, to, named, deadlineMs: s.nowMs + timeouts * s.options.electionTimeoutMs, sent: false }
 }
 
 /** Tells the target to campaign. From here on another may lead at any time, and commit at once: the lease is over (T49). */
@@ -52,6 +57,11 @@ export function continueTransfer(s: CoreState, leading: Leading): void {
   const { transfer } = s
   if (transfer === undefined || transfer.sent) return
   let heir = leading.peers.get(transfer.to)
+  if (transfer.ticket === undefined && heir !== undefined && !isClearlyWell(s, heir)) {
+    // It fell ill meanwhile, and nobody asked for any of this.
+    s.transfer = undefined
+    return
+  }
   if (!transfer.named && heir?.health === 'unfit') {
     // It fell ill meanwhile. Another may be there; if not, this leader stays.
     heir = bestHeir(s, leading)

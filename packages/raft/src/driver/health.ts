@@ -7,6 +7,9 @@
  * one on the average. The worst sign is the score. One slow write among many, or one long pause of the collector, says
  * nothing yet, so latencies count by a quantile that forgets, and lateness by an average that does. A better class is believed once it
  * has lasted, so that leadership does not wander while a disk wavers.
+ *
+ * A late loop alone never makes a node unfit, and the time for which it was late is not taken for the disk's: an overloaded machine strikes all that
+ * run on it, and a leader that handed over for it would do so again and again, to nodes that are as late.
  */
 
 import type { Health } from '../core/types.ts'
@@ -24,6 +27,8 @@ const RELIEF = 0.7
 const RELIEF_TIMEOUTS = 10
 /** After so long a write, or a late timer, counts half. */
 const HALF_LIFE_MS = 5000
+/** The worst that lateness alone can come to: degraded. */
+const WORST_LATE_SCORE = DEGRADED_SCORE
 /** A loop that is late by this part of an election timeout, on the average, has a score of 1. */
 const LATE_SHARE = 0.5
 
@@ -77,8 +82,10 @@ export interface HealthMonitorInit {
 export class HealthMonitor {
   readonly #init: HealthMonitorInit
   readonly #writes = new FadingLatencies()
-  /** When the write that is under way began. */
-  #writingSinceMs: number | undefined
+  /** The write that is under way: when it began, and how much lateness there had been. */
+  #writing: { readonly sinceMs: number; readonly lateMs: number } | undefined
+  /** All lateness so far. */
+  #lateMs = 0
   #meanLateMs = 0
   #space: SpaceLeft = 'enough'
   #lastTickMs: number | undefined
@@ -99,11 +106,10 @@ export class HealthMonitor {
     const { clock } = this.#init
     return {
       persist: async (batch) => {
-        const sinceMs = clock.now()
-        this.#writingSinceMs = sinceMs
+        this.#writing = { sinceMs: clock.now(), lateMs: this.#lateUntil(clock.now()) }
         await storage.persist(batch)
-        this.#writingSinceMs = undefined
-        this.#writes.add(clock.now() - sinceMs)
+        this.#writes.add(this.#writingMs(clock.now()))
+        this.#writing = undefined
       }
     }
   }
@@ -126,17 +132,28 @@ export class HealthMonitor {
   /** An average over time, in which a late timer weighs as much as the time that it took. */
   #noteLateness(sinceMs: number): void {
     const lateMs = Math.max(0, sinceMs - this.#init.tickMs)
+    this.#lateMs += lateMs
     const kept = 0.5 ** (sinceMs / HALF_LIFE_MS)
     this.#meanLateMs = this.#meanLateMs * kept + lateMs * (1 - kept)
   }
 
+  /** All lateness, that of the next tick included. */
+  #lateUntil(nowMs: number): number {
+    return this.#lateMs + Math.max(0, nowMs - (this.#lastTickMs ?? nowMs) - this.#init.tickMs)
+  }
+
+  /** How long the write that is under way has taken, as far as it was not the loop that was late. */
+  #writingMs(nowMs: number): number {
+    if (this.#writing === undefined) return 0
+    return Math.max(0, nowMs - this.#writing.sinceMs - (this.#lateUntil(nowMs) - this.#writing.lateMs))
+  }
+
   #score(nowMs: number): number {
     const { electionTimeoutMs } = this.#init
-    const writingMs = this.#writingSinceMs === undefined ? 0 : nowMs - this.#writingSinceMs
     return Math.max(
-      writingMs / electionTimeoutMs,
+      this.#writingMs(nowMs) / electionTimeoutMs,
       this.#writes.p99 / electionTimeoutMs,
-      this.#meanLateMs / (LATE_SHARE * electionTimeoutMs),
+      Math.min(this.#meanLateMs / (LATE_SHARE * electionTimeoutMs), WORST_LATE_SCORE),
       SPACE_SCORE[this.#space]
     )
   }

@@ -156,12 +156,12 @@ export class LivenessPhase {
     })
   }
 
-  /** Who should lead in the leader's place: a voter that is fit while the leader is not, or one that is well and of higher priority (T23). */
+  /** Who should lead in the leader's place: a voter that is well while the leader is unfit, or one that is well and of higher priority (T23). */
   #heirOf(statuses: readonly (CoreStatus | undefined)[], leader: number): CoreStatus | undefined {
     const present = statuses[leader] as CoreStatus
     return statuses.find((other) => {
       if (other === undefined || !present.config.voters.includes(other.id)) return false
-      if (present.health === 'unfit') return other.health !== 'unfit'
+      if (present.health === 'unfit') return other.health === 'good'
       return other.health === 'good' && other.priority > present.priority
     })
   }

@@ -105,6 +105,50 @@ describe('health', () => {
     assert.equal(stage.status('a').term, 1)
   })
 
+  it('keeps a leader where nobody is clearly well, or where the unfitness is too fresh to know who shares it', () => {
+    const stage = group()
+    feel(stage, 'a', 'unfit')
+    stage.wait(800)
+    feel(stage, 'b', 'degraded')
+    feel(stage, 'c', 'degraded')
+    stage.wait(10_000)
+    assert.equal(stage.leader(), 'a')
+    feel(stage, 'c', 'good')
+    stage.wait(200)
+    assert.equal(stage.leader(), 'c')
+  })
+
+  it('gives up a hand-over of its own accord once the heir is no longer clearly well', () => {
+    const stage = group()
+    stage.actor('b').diskHeld = true
+    stage.actor('c').diskHeld = true
+    stage.step('a', { type: 'propose', ticket: stage.ticket(), payloads: [new Uint8Array(1)] })
+    feel(stage, 'a', 'unfit')
+    stage.wait(900)
+    feel(stage, 'b', 'degraded')
+    stage.settle()
+    const effects = stage.step('a', { type: 'propose', ticket: stage.ticket(), payloads: [new Uint8Array(1)] })
+    assert.equal(effects.find(({ type }) => type === 'refused' || type === 'proposed')?.type, 'refused')
+    stage.wait(75)
+    const later = stage.step('a', { type: 'propose', ticket: stage.ticket(), payloads: [new Uint8Array(1)] })
+    assert.equal(later.find(({ type }) => type === 'refused' || type === 'proposed')?.type, 'proposed')
+  })
+
+  it('costs an only voter that lost its lead no time', () => {
+    const stage = new Stage()
+    stage.add(['a'], { voters: ['a'], outgoing: [], learners: [] })
+    stage.settle()
+    feel(stage, 'a', 'unfit')
+    stage.nowMs += 1000
+    stage.forge('b', 'a', { type: 'vote-response', term: 9, granted: false })
+    assert.equal(stage.status('a').role, 'follower')
+    stage.nowMs += 300
+    stage.step('a', { type: 'tick' })
+    stage.settle()
+    assert.equal(stage.leader(), 'a')
+    assert.equal(stage.status('a').term, 10)
+  })
+
   it('lets an only voter lead, whatever it thinks of itself', () => {
     const stage = new Stage()
     stage.add(['a'], { voters: ['a'], outgoing: [], learners: [] })

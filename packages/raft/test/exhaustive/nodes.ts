@@ -391,13 +391,14 @@ export class Nodes {
       )
     }
     if (s.leading !== undefined) {
-      const { noopIndex, quorumFloorMs, leaseGivenUp } = s.leading
+      const { noopIndex, quorumFloorMs, leaseGivenUp, outpaced } = s.leading
+      const behind = outpaced === undefined ? '-' : `${outpaced.index} ${age(outpaced.sinceMs)}`
       const peers = [...s.leading.peers.values()].map(
         (p) =>
           `${name(p.id)} ${p.state} ${p.matchIndex} ${p.nextIndex} ${p.probeSent} ${p.inflight.count} ${p.sentCommitIndex} ${age(p.sentAtMs)} ` +
           `${age(p.contactAtMs)} ${age(p.knownSinceMs)} ${(p.farewellUntilMs ?? 0) - clockMs} ${p.health} ${p.priority} ${p.brokenPromises}`
       )
-      parts.push(`${noopIndex} ${age(quorumFloorMs)} ${leaseGivenUp}`, ...peers.sort())
+      parts.push(`${noopIndex} ${age(quorumFloorMs)} ${leaseGivenUp} ${behind}`, ...peers.sort())
     }
     return parts.join('|')
   }

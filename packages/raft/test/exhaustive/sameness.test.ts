@@ -36,6 +36,7 @@ const NODE: Fields = {
     'checksum',
     'digests',
     'followerReads',
+    'healthSinceMs',
     'installing',
     'lastTickMs',
     'mutations',
@@ -44,6 +45,8 @@ const NODE: Fields = {
     'out',
     'peerLevels',
     'prng',
+    'stallWaitEndMs',
+    'stallsExcused',
     'supportedLevel'
   ]
 }
@@ -54,14 +57,16 @@ const LOG: Fields = {
 }
 
 const LEADING: Fields = {
-  lookedAt: ['leaseGivenUp', 'noopIndex', 'peers', 'quorumFloorMs'],
+  lookedAt: ['leaseGivenUp', 'noopIndex', 'outpaced', 'peers', 'quorumFloorMs'],
   indifferent: [
     'commitNotBeforeMs',
+    'handOvers',
     'leaseMarks',
     'readPosition',
     'reads',
     'roundPosition',
     'settledFromMs',
+    'stallsExcused',
     'unappliedBytes'
   ]
 }

@@ -176,17 +176,36 @@ const elections: readonly Trap[] = [
   ),
   trap(
     'T23',
-    'A leader whose disk hangs goes; one that is unfit hands over, to one that is not',
-    ['core/leading.ts tickLeader', 'core/fitness.ts wantedHeir', 'driver/health.ts HealthMonitor'],
-    ['slow-disk-leader.txt', 't23-unfit-leader-hands-over.txt', 't23-priority-leads.txt', 'driver/health.test.ts'],
-    ['stalled-disk-leads', 'unfit-leader-stays', 'hand-over-to-unfit', 'priority-ignored']
+    'A leader whose disk hangs goes, if those of the others do not; one that is unfit hands over, to one that is clearly well, and does not insist',
+    [
+      'core/leading.ts tickLeader diskComplaint',
+      'core/fitness.ts wantedHeir noteHandOver',
+      'core/transfer.ts handOver',
+      'driver/health.ts HealthMonitor'
+    ],
+    [
+      'slow-disk-leader.txt',
+      't23-all-disks-hang.txt',
+      't23-unfit-leader-hands-over.txt',
+      't23-failed-hand-over.txt',
+      't23-priority-leads.txt',
+      'driver/health.test.ts'
+    ],
+    [
+      'stalled-disk-leads',
+      'slow-disk-uncompared',
+      'unfit-leader-stays',
+      'hand-over-to-unfit',
+      'hand-over-insists',
+      'priority-ignored'
+    ]
   ),
   trap(
     'T24',
-    'A node whose disk hangs does not campaign; one that is not well lets others come first',
-    ['core/election.ts mayCampaign', 'core/fitness.ts campaignDelayMs'],
-    ['t24-hanging-disk-does-not-campaign.txt', 't24-unfit-campaigns-late.txt'],
-    ['stalled-disk-campaigns', 'eager-campaign']
+    'A node whose disk hangs does not campaign; one that is not well lets others come first; an only voter does neither',
+    ['core/election.ts mayCampaign', 'core/fitness.ts campaignDelayMs', 'core/state.ts isOnlyVoter'],
+    ['t24-hanging-disk-does-not-campaign.txt', 't24-unfit-campaigns-late.txt', 't24-only-voter-does-not-wait.txt'],
+    ['stalled-disk-campaigns', 'eager-campaign', 'only-voter-waits']
   ),
   trap(
     'T25',
@@ -197,13 +216,14 @@ const elections: readonly Trap[] = [
   ),
   trap(
     'T26',
-    'A stall of this node is not the silence of others',
-    ['core/raft.ts tick', 'driver/ticker.ts Ticker'],
+    'A stall of this node is not the silence of others, but one after another excuses nobody for ever',
+    ['core/stalls.ts excuseFollower excuseLeader', 'driver/ticker.ts Ticker'],
     [
       't26-own-stall-is-no-silence.txt',
+      't26-stalls-are-excused-twice.txt',
       'driver/ticker.test.ts "lets what came during a stall be read before it ticks"'
     ],
-    ['stall-counted-as-silence']
+    ['stall-counted-as-silence', 'stalls-excused-for-ever']
   ),
   trap(
     'T27',

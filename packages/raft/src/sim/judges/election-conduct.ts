@@ -8,9 +8,10 @@
  */
 
 import { campaignDelayMs } from '../../core/fitness.ts'
-import { isVoter } from '../../core/members.ts'
+import { isOnlyVoter, isVoter } from '../../core/members.ts'
 import type { Message, VoteRequest } from '../../core/messages.ts'
 import { quorumReached } from '../../core/quorum.ts'
+import { MAX_EXCUSED_STALLS } from '../../core/stalls.ts'
 import type { ClusterConfig, Health, Index, NodeId, Role, Term } from '../../core/types.ts'
 import type { DecodeConfig, NodeView } from './view.ts'
 import { Violation } from './violation.ts'
@@ -45,14 +46,27 @@ class Conduct {
   healthSinceMs = Number.NEGATIVE_INFINITY
   /** Silence of peers counts from here. */
   floorMs = 0
+  /** The end of the last stall for which a wait may begin anew, and how many there were in a row. */
+  stoodStillMs = Number.NEGATIVE_INFINITY
+  stalls = 0
+  /** The commit index that this leader knew when its hanging disk was first seen to hold less, and since when. */
+  outpaced: { readonly index: Index; sinceMs: number } | undefined
 
   constructor(nowMs: number) {
     this.quietSinceMs = nowMs
   }
 
+  /** It cannot campaign now. */
+  excuse(nowMs: number): void {
+    this.excusedUntilMs = nowMs
+    this.stalls = 0
+  }
+
   restarts(nowMs: number): void {
     this.quietSinceMs = nowMs
     this.mayHurry = false
+    this.stalls = 0
+    this.stoodStillMs = Number.NEGATIVE_INFINITY
   }
 }
 
@@ -108,10 +122,14 @@ export class ElectionConduct {
     const conduct = this.#of(view)
     // Its timer begins with the first thing that it does, which a pause right after the start puts off.
     if (conduct.lastTickMs === undefined) conduct.excusedUntilMs = nowMs
-    // The node itself stood still: the messages of that time are still to come, so that silence counts from now (T26).
-    if (conduct.lastTickMs !== undefined && nowMs - conduct.lastTickMs > this.#timeoutMs / 2) {
-      conduct.restarts(nowMs)
-      conduct.floorMs = nowMs
+    // The node itself stood still: the messages of that time are still to come, so that silence counts from now; but not each time anew (T26).
+    const stoodStillForMs = conduct.lastTickMs === undefined ? 0 : nowMs - conduct.lastTickMs
+    if (stoodStillForMs > this.#timeoutMs / 2) {
+      if (conduct.outpaced !== undefined) conduct.outpaced.sinceMs += stoodStillForMs
+      if (conduct.stalls++ < MAX_EXCUSED_STALLS) {
+        conduct.stoodStillMs = nowMs
+        conduct.floorMs = nowMs
+      }
     }
     conduct.lastTickMs = nowMs
   }
@@ -202,10 +220,12 @@ export class ElectionConduct {
   /** The node's role changes in this step. Called before the messages of the step. */
   roleChanged(view: NodeView, role: Role, term: Term, nowMs: number): void {
     const conduct = this.#of(view)
+    if (role === 'follower' && view.role === 'leader') this.#goes(view, conduct, term, nowMs)
     if (role === 'pre-candidate') this.#asks(view, conduct, nowMs)
     else if (role === 'candidate') this.#campaigns(view, conduct, term)
     else if (role === 'leader') {
       conduct.floorMs = nowMs
+      conduct.outpaced = undefined
       conduct.answeredMs.clear()
       conduct.answeredHealth.clear()
       this.#leads(view, term)
@@ -213,15 +233,25 @@ export class ElectionConduct {
     if (role !== 'follower' || view.role === 'leader') conduct.restarts(nowMs)
   }
 
-  #asks(view: NodeView, conduct: Conduct, nowMs: number): void {
+  /** A leader that is heard, and whose disk holds all that is committed, has no reason to go by itself, however slow that disk is (T23). */
+  #goes(view: NodeView, conduct: Conduct, term: Term, nowMs: number): void {
     const config = this.#config(view)
-    const alone = config.voters.length === 1 && config.outgoing.length === 0
+    if (term !== view.ledInTerm || !isVoter(config, view.id) || view.log.configIndex(0) > view.commitIndex) return
+    const answeredMs = quorumReached(config, (id) =>
+      id === view.id ? nowMs : (conduct.answeredMs.get(id) ?? Number.NEGATIVE_INFINITY)
+    )
+    if (nowMs - answeredMs > this.#timeoutMs / 2 || view.commitIndex > view.disk.log.lastIndex) return
+    throw this.#broken(view, 'gives up the lead, though it is heard and nobody holds what its disk does not (T23)')
+  }
+
+  #asks(view: NodeView, conduct: Conduct, nowMs: number): void {
+    const alone = isOnlyVoter(this.#config(view), view.id)
     const quietMs = nowMs - conduct.quietSinceMs
     if (quietMs < this.#timeoutMs && !conduct.mayHurry && !alone) {
-      throw this.#broken(
-        view,
-        `campaigns ${quietMs} ms after it heard a leader, voted, started or stood still (T22, T26)`
-      )
+      throw this.#broken(view, `campaigns ${quietMs} ms after it heard a leader, voted or started (T22)`)
+    }
+    if (nowMs - conduct.stoodStillMs < this.#timeoutMs && !conduct.mayHurry && !alone) {
+      throw this.#broken(view, `campaigns ${nowMs - conduct.stoodStillMs} ms after it stood still (T26)`)
     }
     const delayMs = this.#delayMs(view)
     if (
@@ -235,7 +265,7 @@ export class ElectionConduct {
         `is ${view.health}, of priority ${view.priority}, and campaigns after ${quietMs} ms (T24)`
       )
     }
-    if (this.#diskHangs(view, nowMs)) throw this.#broken(view, 'campaigns while its disk hangs (T24)')
+    if (this.#diskHangs(view, nowMs) && !alone) throw this.#broken(view, 'campaigns while its disk hangs (T24)')
     if (!this.#mayBeVoter(view, view.commitIndex)) throw this.#broken(view, 'campaigns, and is no voter (T27)')
   }
 
@@ -295,32 +325,51 @@ export class ElectionConduct {
    */
   ticked(view: NodeView, nowMs: number, known: () => Index): void {
     const conduct = this.#of(view)
-    if (view.role === 'leader') this.#staysLeader(view, conduct, nowMs)
+    if (view.role === 'leader') this.#staysLeader(view, conduct, nowMs, known)
     else this.#staysQuiet(view, conduct, nowMs, known)
   }
 
-  #staysLeader(view: NodeView, conduct: Conduct, nowMs: number): void {
-    if (this.#diskHangs(view, nowMs)) throw this.#broken(view, 'leads on while its disk hangs (T23)')
+  /** A disk that hangs is reason to go only where those of a quorum do not. */
+  #comparesDisks(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
+    const durable = view.disk.log.lastIndex
+    if (conduct.outpaced !== undefined && durable >= conduct.outpaced.index) conduct.outpaced = undefined
+    if (!this.#diskHangs(view, nowMs)) return
+    if (conduct.outpaced === undefined && known() > durable) conduct.outpaced = { index: known(), sinceMs: nowMs }
+    if (conduct.outpaced !== undefined && nowMs - conduct.outpaced.sinceMs > 2 * this.#timeoutMs) {
+      throw this.#broken(view, 'leads on while its disk hangs and those of the others do not (T23)')
+    }
+  }
+
+  #staysLeader(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
+    this.#comparesDisks(view, conduct, nowMs, known)
     const config = this.#config(view)
     if (view.log.configIndex(0) <= view.commitIndex && !isVoter(config, view.id)) {
       throw this.#broken(view, 'leads on after its removal was committed (T32)')
     }
     // Who has just been added has had no time to answer: silence then counts from the change.
-    if (view.log.configIndex(0) > view.commitIndex) conduct.floorMs = nowMs
-    const heardMs = quorumReached(config, (id) =>
-      id === view.id ? nowMs : Math.max(conduct.answeredMs.get(id) ?? Number.NEGATIVE_INFINITY, conduct.floorMs)
+    if (view.log.configIndex(0) > view.commitIndex) {
+      conduct.floorMs = nowMs
+      conduct.stalls = 0
+    }
+    const answeredMs = quorumReached(config, (id) =>
+      id === view.id ? nowMs : (conduct.answeredMs.get(id) ?? Number.NEGATIVE_INFINITY)
     )
+    if (answeredMs > conduct.floorMs) conduct.stalls = 0
+    const heardMs = Math.max(answeredMs, conduct.floorMs)
     if (nowMs - heardMs > 2 * this.#timeoutMs) {
       throw this.#broken(view, `leads on without word of a quorum for ${nowMs - heardMs} ms (T21)`)
     }
   }
 
   #staysQuiet(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
-    if (view.installing || this.#diskHangs(view, nowMs)) conduct.excusedUntilMs = nowMs
+    if (view.installing || this.#diskHangs(view, nowMs)) conduct.excuse(nowMs)
     // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
-    const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs)
-    if (silentMs <= 2.5 * this.#timeoutMs + this.#delayMs(view)) return
-    if (!this.#mayBeVoter(view, known())) conduct.excusedUntilMs = nowMs
+    const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs, conduct.stoodStillMs)
+    // It began its life as the only voter, or lost the lead as such: who would it wait for (T24)?
+    const alone = isOnlyVoter(this.#config(view), view.id) && view.log.configIndex(0) <= view.commitIndex
+    const hasNobody = alone && conduct.heardFrom === undefined && view.role === 'follower'
+    if (silentMs <= (hasNobody ? this.#timeoutMs / 2 : 2.5 * this.#timeoutMs + this.#delayMs(view))) return
+    if (!this.#mayBeVoter(view, known())) conduct.excuse(nowMs)
     else throw this.#broken(view, `hears nobody for ${silentMs} ms and does not campaign (T22, T32)`)
   }
 }
