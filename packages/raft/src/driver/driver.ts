@@ -35,8 +35,8 @@ import type {
   NodeId,
   RaftCore
 } from '../core/types.ts'
-import { ProposalRefusedError, SnapshotTransferError } from '../errors.ts'
-import type { Clock, LinkedEntry, LogReport, TransportHandler } from '../ports.ts'
+import { ProposalRefusedError } from '../errors.ts'
+import type { Clock, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
 import { Applier, DIGEST_EVERY_ENTRIES } from './applier.ts'
 import { Checkpointer } from './checkpointer.ts'
@@ -46,22 +46,19 @@ import { putAway } from './diverged.ts'
 import { Emitter } from './emitter.ts'
 import { encodeFlightRecord } from './flight-record.ts'
 import { HealthMonitor, type SpaceLeft } from './health.ts'
+import { Inbox } from './inbox.ts'
 import { LogWriter } from './log-writer.ts'
 import { Meter, type RaftMetrics } from './metrics.ts'
 import { Outgoing } from './outgoing.ts'
+import { peerServices } from './peer-services.ts'
 import { Proposals } from './proposals.ts'
 import { Reads } from './reads.ts'
 import { FlightRecorder } from './recorder.ts'
 import { Requests } from './requests.ts'
-import { serveEntries } from './shared-entries.ts'
 import { Snapshotter, storedChunks } from './snapshotter.ts'
 import { prepareStart, type StartingPoint } from './startup.ts'
 import { Ticker } from './ticker.ts'
 
-/** Most inputs that wait for a turn. What the network brings on top is dropped: Raft sends it again. */
-const MAX_INBOX = 16_384
-/** Most record bytes in them, by the same rule: more than any leader has under way to one peer. */
-const MAX_INBOX_BYTES = 64 * 1024 * 1024
 /** A turn that took so long leaves the rest of the inbox to the next, so that the event loop can do other things. */
 const MAX_TURN_MS = 20
 /** A barrier without a signal is given up after this many election timeouts. */
@@ -126,9 +123,7 @@ class Driver<Result> implements Raft<Result> {
   readonly #recorder: FlightRecorder | undefined
   /** The record of a halt, on its way to where records are kept. */
   #dumping: Promise<void> | undefined
-  #inbox: Input[] = []
-  /** Of the records in `#inbox`. */
-  #inboxBytes = 0
+  readonly #inbox = new Inbox()
   #turnPending = false
   #lastTicket = 0
   /** Why nothing happens any more, once it does not. */
@@ -327,7 +322,7 @@ class Driver<Result> implements Raft<Result> {
 
   #input(input: Input): void {
     if (this.#stopped !== undefined) return
-    this.#inbox.push(input)
+    this.#inbox.add(input)
     this.#wake()
   }
 
@@ -364,9 +359,7 @@ class Driver<Result> implements Raft<Result> {
   #turn(): void {
     if (this.#stopped !== undefined) return
     const effects: Effect[] = []
-    const inputs = this.#inbox
-    this.#inbox = []
-    this.#inboxBytes = 0
+    const inputs = this.#inbox.take()
     const nowMs = this.#clock.now()
     this.#meter.onTurn(inputs.length)
     let count = 0
@@ -375,8 +368,7 @@ class Driver<Result> implements Raft<Result> {
       if (count % 64 === 0 && this.#clock.now() - nowMs > MAX_TURN_MS) break
     }
     if (count < inputs.length) {
-      this.#inbox = inputs.slice(count)
-      for (const input of this.#inbox) if (input.type === 'receive') this.#inboxBytes += recordBytesOf(input.message)
+      this.#inbox.putBack(inputs.slice(count))
       this.#wake()
     }
     while (this.#proposals.queued) {
@@ -490,14 +482,14 @@ class Driver<Result> implements Raft<Result> {
   #transportHandler(): TransportHandler {
     return {
       onMessage: (from, message) => {
-        if (this.#inbox.length >= MAX_INBOX || this.#inboxBytes >= MAX_INBOX_BYTES) {
+        if (this.#stopped !== undefined) return
+        const bytes = this.#inbox.receive(from, message)
+        if (bytes === undefined) {
           this.#meter.onDropped()
           return
         }
-        const bytes = recordBytesOf(message)
-        this.#inboxBytes += bytes
         this.#meter.onReceived(message.type, bytes)
-        this.#input({ type: 'receive', from, message })
+        this.#wake()
       },
       onPeerUp: (peer, about) => {
         this.#input({ type: 'peer-up', peer, ...(about === undefined ? {} : { featureLevel: about.featureLevel }) })
@@ -506,41 +498,16 @@ class Driver<Result> implements Raft<Result> {
         this.#snapshotter.peerLost(peer)
         this.#input({ type: 'peer-down', peer })
       },
-      onFetchManifest: (_from, base) => this.#snapshotter.serveManifest(base),
-      onFetchLogReport: async () => this.#logReport(),
-      onFetchEntries: async (_from, request) => serveEntries((index, chain) => this.#findEntry(index, chain), request),
-      onFetchOffer: (_from, atLeast) => this.#offerAtLeast(atLeast),
-      onFetchChunk: async (_from, snapshotId, chunk) => {
-        const bytes = await this.#snapshotter.serveChunk(snapshotId, chunk)
-        this.#meter.onSnapshotSent(bytes.length)
-        return bytes
-      }
+      ...peerServices({
+        core: this.#core,
+        snapshotter: this.#snapshotter,
+        meter: this.#meter,
+        status: () => {
+          if (this.#stopped !== undefined) throw new Error(this.#stopped)
+          return this.status()
+        }
+      })
     }
-  }
-
-  #logReport(): LogReport {
-    if (this.#stopped !== undefined) throw new Error(this.#stopped)
-    const { term, role, baseIndex, lastIndex } = this.status()
-    const base = this.#core.baseAt(baseIndex)
-    const chain = this.#core.entry(lastIndex)?.chain ?? base?.chain
-    const last = chain === undefined ? undefined : { index: lastIndex, chain }
-    return { term, leads: role === 'leader', base, last }
-  }
-
-  async #offerAtLeast(atLeast: Index): Promise<LogBase> {
-    const { appliedIndex } = this.status()
-    // No snapshot is made that would be of no use: whoever asks asks again.
-    if (this.#stopped !== undefined || appliedIndex < atLeast) {
-      throw new SnapshotTransferError(`The state stands at ${appliedIndex} here, and ${atLeast} is asked for`)
-    }
-    return this.#snapshotter.offer(atLeast)
-  }
-
-  #findEntry(index: Index, chain: number): LinkedEntry | undefined {
-    const entry = this.#core.entry(index)
-    if (entry === undefined || entry.chain !== chain) return undefined
-    const previousChain = this.#core.entry(index - 1)?.chain ?? this.#core.baseAt(index - 1)?.chain
-    return previousChain === undefined ? undefined : { entry, previousChain }
   }
 
   #followMembers(): void {
@@ -642,7 +609,7 @@ class Driver<Result> implements Raft<Result> {
   #stop(why: string): void {
     if (this.#stopped !== undefined) return
     this.#stopped = why
-    this.#inbox = []
+    this.#inbox.clear()
     this.#ticker.stop()
     this.#checkpointer.stop()
     this.#writer.drop(new Error(why))
@@ -650,13 +617,6 @@ class Driver<Result> implements Raft<Result> {
     this.#reads.stop(why)
     this.#requests.stop(why)
   }
-}
-
-function recordBytesOf(message: Message): number {
-  if (message.type !== 'append-entries-request') return 0
-  let bytes = 0
-  for (const { record } of message.entries) bytes += record.length
-  return bytes
 }
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
