@@ -1,10 +1,14 @@
 /** With which words the daemon starts itself anew. */
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { leanerStart } from '../src/memory.ts'
 
 const argv = ['/bin/node', '/lib/bin.js', '--config', '/data', 'daemon']
+const child = fileURLToPath(new URL('leaner-child.ts', import.meta.url))
 const start = { execPath: '/bin/node', execArgv: ['--conditions=x'], argv, env: {} }
 
 describe('the start of a daemon', () => {
@@ -27,5 +31,21 @@ describe('the start of a daemon', () => {
         option
       )
     }
+  })
+
+  const skip = process.platform === 'win32'
+  it('leaves the process its number, its words, its environment and its streams, and says nothing', {
+    skip
+  }, async () => {
+    const env = { ...process.env, NODE_OPTIONS: '', LEANER_MARKER: 'here' }
+    const started = spawn(process.execPath, ['--conditions=quorate-source', child, 'daemon', '--stats'], { env })
+    const [out, err] = await Promise.all([text(started.stdout), text(started.stderr)])
+    assert.equal(err, '')
+    assert.deepEqual(JSON.parse(out), {
+      pid: started.pid,
+      options: ['--conditions=quorate-source', '--max-semi-space-size=8', '--heap-growing-percent=100'],
+      words: ['daemon', '--stats'],
+      marker: 'here'
+    })
   })
 })
