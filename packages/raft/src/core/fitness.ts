@@ -34,10 +34,13 @@ const SETTLED_TIMEOUTS = 10
 
 /**
  * After an attempt, so many election timeouts more: proposals are refused while one is under way, and it may fail again. After each further one
- * twice as many, up to a few minutes: then attempts cost less than a thousandth of the time, and what stood in their way may be over some day.
+ * twice as many, up to a minute: then attempts cost less than a two-hundredth of the time, and what stood in their way may be over some day.
  */
 const RETRY_TIMEOUTS = 8
-const MAX_RETRY_DOUBLINGS = 6
+const MAX_RETRY_DOUBLINGS = 4
+
+/** So many election timeouts lie between two attempts at the most. */
+export const LONGEST_RETRY_TIMEOUTS = RETRY_TIMEOUTS * 2 ** MAX_RETRY_DOUBLINGS + SETTLED_TIMEOUTS
 
 /** How much longer than an election timeout a node of this health and priority waits at least before it campaigns. Milliseconds. */
 export function campaignDelayMs(

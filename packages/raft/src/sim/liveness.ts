@@ -3,6 +3,7 @@
  * and commits; then, for as long as somebody still catches up, everybody does. Called by `simulate.ts`; a failure is a violation named `liveness`.
  */
 
+import { LONGEST_RETRY_TIMEOUTS } from '../core/fitness.ts'
 import { membersOf } from '../core/members.ts'
 import type { CoreStatus, Index, Term } from '../core/types.ts'
 import type { SimActor } from './actor.ts'
@@ -82,12 +83,10 @@ export class LivenessPhase {
       const { term } = statuses[leader] as CoreStatus
       if (term !== this.#askedTerm) this.#propose(nodes[leader] as SimActor, term)
     }
-    if (
-      leader !== undefined &&
-      this.#committed !== undefined &&
-      this.#allThere(statuses, leader, this.#committed) &&
-      this.#heirOf(statuses, leader) === undefined
-    ) {
+    const allThere =
+      leader !== undefined && this.#committed !== undefined && this.#allThere(statuses, leader, this.#committed)
+    const heir = allThere ? this.#heirOf(statuses, leader) : undefined
+    if (allThere && heir === undefined) {
       const wrong = this.#wrongState(statuses[leader] as CoreStatus)
       if (wrong === undefined) {
         this.over = true
@@ -104,19 +103,27 @@ export class LivenessPhase {
     if (progress > this.#progress) {
       this.#progress = progress
       this.#progressUs = world.nowUs
-    } else if (world.nowUs - this.#progressUs > this.#patienceUs()) {
+    } else if (world.nowUs - this.#progressUs > this.#patienceUs(heir === undefined ? 0 : LONGEST_RETRY_TIMEOUTS)) {
       throw new Violation('liveness', this.#complaint(statuses, leader))
     }
     world.schedule(INSPECT_EVERY_US, EventKind.inspect, -1, 0, 0, undefined)
   }
 
-  /** A disk that stalled just before the faults ended is still stalled for a while, and so are late copies of messages. */
-  #patienceUs(): number {
+  /**
+   * A disk that stalled just before the faults ended is still stalled for a while, and so are late copies of messages.
+   *
+   * @param retryTimeouts - a leader that tried to hand over in vain, while there were faults, waits so long before it tries again
+   */
+  #patienceUs(retryTimeouts: number): number {
     const { slackUs = 0 } = this.#c
     const { core, disk, network } = this.#c.profile
     const slowestUs = disk.slowestFactor > 1 ? SLOWEST_WRITE_US : 0
     return (
-      slackUs + PATIENCE_TIMEOUTS * core.electionTimeoutMs * 1000 + disk.stallUs + slowestUs + network.replayDelayUs
+      slackUs +
+      (PATIENCE_TIMEOUTS + retryTimeouts) * core.electionTimeoutMs * 1000 +
+      disk.stallUs +
+      slowestUs +
+      network.replayDelayUs
     )
   }
 

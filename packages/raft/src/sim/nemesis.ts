@@ -12,6 +12,7 @@ import { type History, TraceCode } from './history.ts'
 import type { Panel } from './judges/panel.ts'
 import type { Network } from './network.ts'
 import type { ElectionStage } from './node.ts'
+import { Overload } from './overload.ts'
 import type { Prng } from './prng.ts'
 import type { SwarmProfile } from './swarm.ts'
 import { EventKind, type World } from './world.ts'
@@ -65,6 +66,7 @@ export class Nemesis {
   readonly #healths: Prng
   readonly #leavers: Prng
   readonly #insistence: Prng
+  readonly #overload: Overload
   readonly #onLeaderCut: ((slot: number) => void) | undefined
   /** About the time from a node's decision to its arrival, durable, at another. */
   readonly #hopUs: number
@@ -89,6 +91,7 @@ export class Nemesis {
     this.#healths = prng.fork('health')
     this.#leavers = prng.fork('leavers')
     this.#insistence = prng.fork('insistence')
+    this.#overload = new Overload(components, prng.fork('overload'))
     this.#onLeaderCut = components.onLeaderCut
     const { network, disk } = components.profile
     this.#hopUs = network.minDelayUs + network.meanDelayUs + disk.minWriteUs + disk.meanWriteUs
@@ -105,6 +108,7 @@ export class Nemesis {
     for (let fault = 0; fault < this.#everyUs.length; fault++) this.#scheduleNext(fault)
     this.#scheduleHealth()
     this.#scheduleLull()
+    this.#overload.start()
     if (this.#profile.standing.upgrade > 0) for (const node of this.#nodes) this.#greetAll(node.slot)
   }
 
@@ -232,6 +236,7 @@ export class Nemesis {
   /** No fault from now on; what is broken is repaired: everybody up, awake and connected. */
   stop(): void {
     this.#stopped = true
+    this.#overload.stop()
     this.#network.unblockAll()
     this.#history.note(this.#world.nowUs, TraceCode.heal, -1, 0, 0, 'for good')
     for (const node of this.#nodes) {

@@ -7,6 +7,7 @@
  */
 
 import type { CoreOptions } from '../core/types.ts'
+import { drawOverload, NO_OVERLOAD, type OverloadProfile } from './overload.ts'
 import type { Prng } from './prng.ts'
 import { drawSessions, type SessionProfile } from './sessions.ts'
 import { drawStanding, type StandingProfile } from './standing.ts'
@@ -94,6 +95,7 @@ export interface SwarmProfile {
   readonly nemesis: NemesisProfile
   readonly workload: WorkloadProfile
   readonly standing: StandingProfile
+  readonly overload: OverloadProfile
   /** Processes beyond the first voters that wait to be added. */
   readonly spares: number
 }
@@ -156,7 +158,8 @@ export const FAULT_FAMILIES = [
   'digests',
   'brokenState',
   'insistence',
-  'astray'
+  'astray',
+  'overload'
 ] as const
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
@@ -177,9 +180,23 @@ export function drawProfile(prng: Prng, without: readonly FaultFamily[] = []): S
     nemesis: drawNemesis(prng.fork('nemesis'), switches),
     workload: drawWorkload(prng.fork('workload'), switches),
     standing: drawStanding(prng.fork('standing'), switches, core.electionTimeoutMs),
+    overload: switches.overload
+      ? drawOverload(prng.fork('overload'), switches.merelySlow, core.electionTimeoutMs)
+      : NO_OVERLOAD,
     spares: switches.churn ? 2 : 0
   }
 }
+
+/** What can be on in a world in which nothing is wrong but that everybody is slow. */
+const HARMLESS: ReadonlySet<FaultFamily> = new Set([
+  'stream',
+  'reads',
+  'health',
+  'priorities',
+  'sessions',
+  'digests',
+  'overload'
+])
 
 /** Which families of faults are on. */
 function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
@@ -187,6 +204,7 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
   const on = (): boolean => prng.below(2) === 0 && !calm
   const standing = prng.fork('standing')
   const seldom = (): boolean => standing.below(3) === 0 && !calm
+  const slow = prng.fork('overload')
   const drawn = {
     calm,
     jitter: on(),
@@ -221,10 +239,13 @@ function drawSwitches(prng: Prng, without: readonly FaultFamily[]) {
     digests: prng.fork('digests').below(2) === 0,
     brokenState: prng.fork('broken state').below(2) === 0 && !calm,
     insistence: prng.fork('insistence').below(3) === 0 && !calm,
-    astray: prng.fork('astray').below(2) === 0 && !calm
+    astray: prng.fork('astray').below(2) === 0 && !calm,
+    overload: slow.below(4) === 0 && !calm
   }
+  const merelySlow = drawn.overload && slow.below(2) === 0
+  if (merelySlow) for (const family of FAULT_FAMILIES) drawn[family] &&= HARMLESS.has(family)
   for (const family of without) drawn[family] = false
-  return drawn
+  return { ...drawn, merelySlow }
 }
 
 type Switches = ReturnType<typeof drawSwitches>

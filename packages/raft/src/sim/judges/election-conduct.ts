@@ -46,9 +46,12 @@ class Conduct {
   healthSinceMs = Number.NEGATIVE_INFINITY
   /** Silence of peers counts from here. */
   floorMs = 0
-  /** The end of the last stall for which a wait may begin anew, and how many there were in a row. */
+  /** The end of the last stall for which a wait has to begin anew, and how many there were in a row. */
   stoodStillMs = Number.NEGATIVE_INFINITY
   stalls = 0
+  /** The same for which one may: what began the count anew cannot always be seen. */
+  mayWaitFromMs = Number.NEGATIVE_INFINITY
+  lenientStalls = 0
   /** The commit index that this leader knew when its hanging disk was first seen to hold less, and since when. */
   outpaced: { readonly index: Index; sinceMs: number } | undefined
 
@@ -59,14 +62,16 @@ class Conduct {
   /** It cannot campaign now. */
   excuse(nowMs: number): void {
     this.excusedUntilMs = nowMs
-    this.stalls = 0
+    this.lenientStalls = 0
   }
 
   restarts(nowMs: number): void {
     this.quietSinceMs = nowMs
     this.mayHurry = false
     this.stalls = 0
+    this.lenientStalls = 0
     this.stoodStillMs = Number.NEGATIVE_INFINITY
+    this.mayWaitFromMs = Number.NEGATIVE_INFINITY
   }
 }
 
@@ -126,8 +131,9 @@ export class ElectionConduct {
     const stoodStillForMs = conduct.lastTickMs === undefined ? 0 : nowMs - conduct.lastTickMs
     if (stoodStillForMs > this.#timeoutMs / 2) {
       if (conduct.outpaced !== undefined) conduct.outpaced.sinceMs += stoodStillForMs
-      if (conduct.stalls++ < MAX_EXCUSED_STALLS) {
-        conduct.stoodStillMs = nowMs
+      if (conduct.stalls++ < MAX_EXCUSED_STALLS) conduct.stoodStillMs = nowMs
+      if (conduct.lenientStalls++ < MAX_EXCUSED_STALLS) {
+        conduct.mayWaitFromMs = nowMs
         conduct.floorMs = nowMs
       }
     }
@@ -349,12 +355,12 @@ export class ElectionConduct {
     // Who has just been added has had no time to answer: silence then counts from the change.
     if (view.log.configIndex(0) > view.commitIndex) {
       conduct.floorMs = nowMs
-      conduct.stalls = 0
+      conduct.lenientStalls = 0
     }
     const answeredMs = quorumReached(config, (id) =>
       id === view.id ? nowMs : (conduct.answeredMs.get(id) ?? Number.NEGATIVE_INFINITY)
     )
-    if (answeredMs > conduct.floorMs) conduct.stalls = 0
+    if (answeredMs > conduct.floorMs) conduct.lenientStalls = 0
     const heardMs = Math.max(answeredMs, conduct.floorMs)
     if (nowMs - heardMs > 2 * this.#timeoutMs) {
       throw this.#broken(view, `leads on without word of a quorum for ${nowMs - heardMs} ms (T21)`)
@@ -364,7 +370,7 @@ export class ElectionConduct {
   #staysQuiet(view: NodeView, conduct: Conduct, nowMs: number, known: () => Index): void {
     if (view.installing || this.#diskHangs(view, nowMs)) conduct.excuse(nowMs)
     // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
-    const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs, conduct.stoodStillMs)
+    const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs, conduct.mayWaitFromMs)
     // It began its life as the only voter, or lost the lead as such: who would it wait for (T24)?
     const alone = isOnlyVoter(this.#config(view), view.id) && view.log.configIndex(0) <= view.commitIndex
     const hasNobody = alone && conduct.heardFrom === undefined && view.role === 'follower'
