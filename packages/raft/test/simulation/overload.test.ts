@@ -24,7 +24,10 @@ describe('a group that is merely slow', () => {
       assert(report.workload.acknowledged > 20, `seed ${seed}: ${report.workload.acknowledged} writes`)
       // Health may move the lead now and then, and a stall of most of an election timeout may cost it.
       const simulatedTimeouts = report.simulatedMs / report.profile.core.electionTimeoutMs
-      assert(report.terms < simulatedTimeouts / 8, `seed ${seed}: ${report.terms} terms in ${simulatedTimeouts} timeouts`)
+      assert(
+        report.terms < simulatedTimeouts / 8,
+        `seed ${seed}: ${report.terms} terms in ${simulatedTimeouts} timeouts`
+      )
     }
   })
 
