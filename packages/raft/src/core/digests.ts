@@ -108,11 +108,27 @@ function beginTerm(s: CoreState): void {
 function judge(s: CoreState): void {
   if (s.mutations.has('digests-not-compared')) return
   beginTerm(s)
-  for (const mark of s.digests.own) {
-    const known = knownAt(s, mark)
-    const differ = [...known.values()].some((digest) => digest !== mark.digest)
-    if (differ) settle(s, mark.index, known)
+  // What is told is the same almost always, and asked at every report: who is a member matters only where something differs.
+  for (const mark of s.digests.own) if (isDisputed(s, mark)) compareAt(s, mark)
+}
+
+/** Whether anybody, member or not, last told another number for this index. */
+function isDisputed(s: CoreState, { index, digest }: DigestMark): boolean {
+  for (const marks of s.digests.reported.values()) {
+    for (let at = marks.length - 1; at >= 0; at--) {
+      const mark = marks[at]!
+      if (mark.index !== index) continue
+      if (mark.digest !== digest) return true
+      break
+    }
   }
+  return false
+}
+
+function compareAt(s: CoreState, mark: DigestMark): void {
+  const known = knownAt(s, mark)
+  const differ = [...known.values()].some((digest) => digest !== mark.digest)
+  if (differ) settle(s, mark.index, known)
 }
 
 /** The numbers of the members at one index. */

@@ -10,7 +10,7 @@ import type { AppendEntriesRequest } from './messages.ts'
 import { isIntact, payloadOf } from './record.ts'
 import { heardLeader } from './roles.ts'
 import type { CoreState } from './state.ts'
-import { EntryKind, type Index, type NodeId } from './types.ts'
+import { type Entry, EntryKind, type Index, type NodeId } from './types.ts'
 
 /** A message of the leader of this node's own term; `raft.ts` has brought the term up. */
 export function onAppendEntriesRequest(s: CoreState, from: NodeId, message: AppendEntriesRequest): void {
@@ -89,30 +89,33 @@ function takeEntries(s: CoreState, from: NodeId, message: AppendEntriesRequest):
   ) {
     s.truncateLog(message.prevIndex + 1)
   }
-  for (const entry of message.entries) {
-    if (entry.index < log.base.index) continue
-    if (entry.index === log.base.index) {
-      invariant(
-        log.base.term === entry.term && log.base.chain === entry.chain,
-        () => `${from} has another entry ${entry.index} than the one that this log begins after`
-      )
-      continue
-    }
-    if (entry.index <= log.lastIndex) {
-      if (log.termAt(entry.index) === entry.term) {
-        invariant(
-          log.chainAt(entry.index) === entry.chain,
-          () => `${from} has another entry ${entry.index} of term ${entry.term}`
-        )
-        continue
-      }
-      s.truncateLog(entry.index)
-    }
-    // Neither skipped nor taken: this version would make another state of the log than the others do (T59).
-    const fault = entryFault(entry, s.supportedLevel)
-    invariant(fault === undefined, () => `the log of ${from} cannot be followed: ${fault}`)
-    log.append(entry)
+  for (const entry of message.entries) takeEntry(s, from, entry)
+}
+
+function takeEntry(s: CoreState, from: NodeId, entry: Entry): void {
+  const log = s.log
+  if (entry.index < log.base.index) return
+  if (entry.index === log.base.index) {
+    invariant(
+      log.base.term === entry.term && log.base.chain === entry.chain,
+      () => `${from} has another entry ${entry.index} than the one that this log begins after`
+    )
+    return
   }
+  if (entry.index <= log.lastIndex) {
+    if (log.termAt(entry.index) === entry.term) {
+      invariant(
+        log.chainAt(entry.index) === entry.chain,
+        () => `${from} has another entry ${entry.index} of term ${entry.term}`
+      )
+      return
+    }
+    s.truncateLog(entry.index)
+  }
+  // Neither skipped nor taken: this version would make another state of the log than the others do (T59).
+  const fault = entryFault(entry, s.supportedLevel)
+  invariant(fault === undefined, () => `the log of ${from} cannot be followed: ${fault}`)
+  log.append(entry)
 }
 
 /** What the leader committed is committed here as far as this very message verified the log (T10, T12), never up to a tail it did not. */

@@ -138,7 +138,11 @@ function advanceCommit(s: CoreState, leading: Leading): void {
   // A leader before this one may still serve reads by its lease: nothing may come to pass that it does not know of (T49).
   if (s.nowMs < leading.commitNotBeforeMs) return
   // Nobody holds more than this log, so that there is nothing to count: by far the most frequent case of an idle leader.
-  if (log.lastIndex <= log.commitIndex) return
+  if (log.lastIndex > log.commitIndex) commitByCounting(s, leading)
+}
+
+function commitByCounting(s: CoreState, leading: Leading): void {
+  const { log } = s
   const own = s.mutations.has('own-match-at-append') ? log.lastIndex : log.durableIndex
   const { config } = log.config
   const deciding = s.mutations.has('commit-ignores-outgoing') ? { ...config, outgoing: [] } : config

@@ -61,6 +61,8 @@ export class Log {
   appliedIndex: Index
 
   readonly #mutations: ReadonlySet<Mutation>
+  /** Of `#mutations`; asked for many times in a step. */
+  readonly #configAtCommit: boolean
 
   /** @throws {BrokenInvariant} when the entries do not continue the base, or the applied index lies outside of them */
   constructor(
@@ -70,6 +72,7 @@ export class Log {
     mutations: ReadonlySet<Mutation> = NO_MUTATIONS
   ) {
     this.#mutations = mutations
+    this.#configAtCommit = mutations.has('config-at-commit')
     this.#base = base
     this.#entries = []
     this.#configs = [{ index: base.index, config: base.config }]
@@ -144,7 +147,7 @@ export class Log {
 
   /** The configuration in force: that of the last config entry, committed or not (paper §6; T30). */
   get config(): PlacedConfig {
-    if (this.#mutations.has('config-at-commit')) return this.configAt(this.commitIndex)
+    if (this.#configAtCommit) return this.configAt(this.commitIndex)
     return this.#configs[this.#configs.length - 1]!
   }
 

@@ -113,8 +113,8 @@ export function settleMembership(s: CoreState, leading: Leading): void {
 /** A leader that the committed configuration does not name goes, after `flushPeers` has told the others what is committed (T32). */
 export function leaveIfRemoved(s: CoreState, leading: Leading): void {
   const { index, config } = s.log.config
-  if (s.mutations.has('removed-leader-stays')) return
-  if (index <= s.log.commitIndex && !isVoter(config, s.id)) stepDownInFavour(s, leading)
+  if (index > s.log.commitIndex || isVoter(config, s.id) || s.mutations.has('removed-leader-stays')) return
+  stepDownInFavour(s, leading)
 }
 
 /** Forgets removed peers that had time to learn of it. */

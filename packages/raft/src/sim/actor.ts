@@ -5,7 +5,7 @@
 
 import type { CoreStatus, Health, NodeId } from '../core/types.ts'
 import type { NodeView } from './judges/view.ts'
-import type { Settle } from './node.ts'
+import type { Settle } from './surroundings.ts'
 
 export interface SimActor {
   readonly slot: number

@@ -11,9 +11,10 @@ import { SessionTable } from '../sessions/session-table.ts'
 import type { StateImage } from './disk.ts'
 import { TraceCode } from './history.ts'
 import { REGISTERS } from './judges/linearizable.ts'
-import type { NodeSurroundings, Settle, SimNode } from './node.ts'
+import type { SimNode } from './node.ts'
 import { mix32, type Prng } from './prng.ts'
 import { sessionPart } from './sessions.ts'
+import type { NodeSurroundings, Settle } from './surroundings.ts'
 import { EventKind } from './world.ts'
 
 interface PendingProposal {

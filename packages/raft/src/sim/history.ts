@@ -100,6 +100,7 @@ export function describeMessage(message: Message): string {
   return parts.join(' ')
 }
 
+/** A power of two. */
 const KEPT = 1024
 
 export class History {
@@ -127,7 +128,7 @@ export class History {
     low = Math.imul(low ^ (b | 0), 0x0100_0193)
     this.#low = low
     this.#high = Math.imul(this.#high ^ low ^ (low >>> 15), 0x85eb_ca6b)
-    const at = this.#count++ % KEPT
+    const at = this.#count++ & (KEPT - 1)
     this.#times[at] = timeUs
     this.#codes[at] = code
     this.#slots[at] = slot

@@ -7,74 +7,21 @@
  */
 
 import type { Message } from '../core/messages.ts'
-import type { Mutation } from '../core/mutations.ts'
 import { createRaftCore } from '../core/raft.ts'
-import {
-  type Checksum,
-  type CoreOptions,
-  type CoreStatus,
-  type Effect,
-  EntryKind,
-  type Health,
-  type Index,
-  type Input,
-  type LogBase,
-  type NodeId,
-  type RaftCore,
-  type RefusalReason,
-  type Term
-} from '../core/types.ts'
+import type { CoreOptions, CoreStatus, Effect, Health, Index, Input, NodeId, RaftCore, Term } from '../core/types.ts'
 import type { SimActor } from './actor.ts'
 import { SimApplier } from './applier.ts'
 import { type Disk, type PersistEffect, type SnapshotImage, type StateImage, stateOf } from './disk.ts'
-import { type History, messageDigest, TraceCode } from './history.ts'
+import { messageDigest, TraceCode } from './history.ts'
 import type { ElectionConduct } from './judges/election-conduct.ts'
-import { intakeBounded } from './judges/intake.ts'
-import type { Panel } from './judges/panel.ts'
 import type { NodeView } from './judges/view.ts'
 import { Violation } from './judges/violation.ts'
-import type { Network } from './network.ts'
 import type { Prng } from './prng.ts'
+import { Requests } from './requests.ts'
+import { type Fetch, NodeSnapshots } from './snapshots.ts'
 import { drawOptions, NEWEST_VERSION } from './standing.ts'
-import type { SwarmProfile } from './swarm.ts'
-import { EventKind, type World } from './world.ts'
-
-/** What all nodes of a run share. */
-export interface NodeSurroundings {
-  readonly world: World
-  readonly network: Network
-  readonly history: History
-  readonly checksum: Checksum
-  readonly mutations: ReadonlySet<Mutation>
-  /** Changes once, when the liveness phase begins. */
-  profile: SwarmProfile
-  readonly panel: Panel
-  readonly nodes: readonly SimNode[]
-  /** A node asks for votes, took the lead, or committed for the first time since it leads. */
-  readonly onElection: (slot: number, stage: ElectionStage) => void
-  /** A write failed: the process ends, as the real driver ends it (T51). */
-  readonly onDiskFailure: (slot: number) => void
-}
-
-export type ElectionStage = 'asks' | 'leads' | 'commits'
-
-/** How a client's request ended. `unknown`: the node died, or its state jumped past the place. */
-export type Outcome =
-  | { readonly type: 'acknowledged'; readonly index: Index; readonly term: Term }
-  | { readonly type: 'lost' }
-  | { readonly type: 'refused'; readonly reason: RefusalReason; readonly leader: NodeId | undefined }
-  | { readonly type: 'read'; readonly index: Index; readonly registers: readonly number[] }
-  | { readonly type: 'transferred' }
-  /** The command's session is not known any more, or needs it no more: this copy changed nothing. */
-  | { readonly type: 'expired' }
-  | { readonly type: 'unknown' }
-
-export type Settle = (outcome: Outcome) => void
-
-interface Fetch {
-  readonly from: number
-  readonly base: LogBase
-}
+import type { NodeSurroundings, Settle } from './surroundings.ts'
+import { EventKind } from './world.ts'
 
 /** No write takes longer for the slowness of its disk alone. */
 export const SLOWEST_WRITE_US = 3_000_000
@@ -97,7 +44,7 @@ export class SimNode implements SimActor {
   readonly #out: Effect[] = []
   readonly #clockRate: number
   readonly #failures: Prng
-  readonly #transfers: Prng
+  readonly #snapshots: NodeSnapshots
   /** Whether this is the node with the slowest disk. */
   readonly #slowest: boolean
   #held: (() => void)[] = []
@@ -106,16 +53,14 @@ export class SimNode implements SimActor {
   readonly #known = (): Index => this.status()?.commitIndex ?? 0
   /** The last term in which this node led and committed. */
   #committedInTerm: Term = 0
-  #ticket = 0
-  readonly #tickets = new Map<number, { settle: Settle; knownAtStart: Index; askedAt: number }>()
-  #snapshotting = false
-  #fetch: Fetch | undefined
   /** When each write that is not durable yet was asked for. */
   readonly #writesMs: number[] = []
   /** Of its own: priority and lease differ from node to node. */
   readonly #options: CoreOptions
+  readonly #finishWriteLater = (): void => this.#finishWrite()
+  readonly #finishApplyLater = (): void => this.applier.finishApply()
   readonly #versions: Prng
-  readonly #leaseReads: Prng
+  readonly #requests: Requests
   /** Its version, which knows the feature level of that number. */
   version = 1
 
@@ -127,14 +72,14 @@ export class SimNode implements SimActor {
     this.#prng = prng
     this.#around = around
     this.#failures = prng.fork('failures')
-    this.#transfers = prng.fork('transfers')
+    this.#snapshots = new NodeSnapshots(this, prng, around)
     this.#slowest = view.slot === 0
     this.applier = new SimApplier(this, prng.fork('applier'), around)
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
     this.#options = drawOptions(prng.fork('options'), around.profile.core, around.profile.standing)
     this.#versions = prng.fork('versions')
-    this.#leaseReads = prng.fork('lease reads')
+    this.#requests = new Requests(this, prng.fork('lease reads'), around)
     view.priority = this.#options.priority
   }
 
@@ -193,10 +138,8 @@ export class SimNode implements SimActor {
     this.#held = []
     this.disk.crash(this.#prng)
     network.processDied(this.slot)
-    this.#snapshotting = false
-    this.#fetch = undefined
-    const settles = [...this.#tickets.values(), ...this.applier.crashed()]
-    this.#tickets.clear()
+    this.#snapshots.crashed()
+    const settles = [...this.#requests.crashed(), ...this.applier.crashed()]
     panel.crashed(this.view)
     for (const { settle } of settles) settle({ type: 'unknown' })
   }
@@ -225,76 +168,36 @@ export class SimNode implements SimActor {
   // ---- requests of clients and of the nemesis
 
   propose(payloads: readonly Uint8Array[], settle: Settle): void {
-    this.#request(settle, (ticket) => ({ type: 'propose', ticket, payloads }))
+    this.#requests.propose(payloads, settle)
   }
 
   read(settle: Settle): void {
-    this.#request(settle, (ticket) => ({ type: 'read', ticket }))
+    this.#requests.read(settle)
   }
 
   changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void {
-    this.#request(settle, (ticket) => ({ type: 'change-members', ticket, change: { voters, learners } }))
+    this.#requests.changeMembers(voters, learners, settle)
   }
 
-  /** As the driver's `leaseRead`: a look at the lease, the state when it stands there, and the lease again before the answer leaves. */
   leaseRead(settle: Settle): void {
-    this.#whenAwake(() => {
-      const index = this.core?.leaseIndex(this.nowMs)
-      if (index === undefined) this.read(settle)
-      else this.applier.readable(index, (outcome) => this.#answerByLease(outcome, settle))
-    })
+    this.#requests.leaseRead(settle)
   }
 
-  #answerByLease(outcome: Outcome, settle: Settle): void {
-    const { world, panel, profile } = this.#around
-    const { boot } = this
-    const answer = (): void => {
-      if (this.boot !== boot || this.core === undefined) settle({ type: 'unknown' })
-      else if (!this.core.holdsLease(this.nowMs)) this.read(settle)
-      else {
-        panel.readByLease(this.view)
-        settle(outcome)
-      }
-    }
-    if (outcome.type !== 'read') {
-      settle(outcome)
-      return
-    }
-    const pauseUs = 1 + this.#leaseReads.exponential(profile.standing.meanReadPauseUs)
-    world.schedule(pauseUs, EventKind.call, this.slot, 0, 0, () => this.#whenAwake(answer))
+  transfer(to: NodeId | undefined, settle: Settle): void {
+    this.#requests.transfer(to, settle)
   }
 
   feels(health: Health): void {
     if (this.core === undefined) return
-    this.#whenAwake(() => {
+    this.whenAwake(() => {
       this.view.health = health
       this.#around.panel.conduct?.feels(this.view, this.nowMs)
       this.step({ type: 'health', health })
     })
   }
 
-  transfer(to: NodeId | undefined, settle: Settle): void {
-    if (to !== undefined) this.#around.panel.conduct?.wants(this.view, to)
-    this.#request(settle, (ticket) => ({ type: 'transfer', ticket, to }))
-  }
-
-  #request(settle: Settle, make: (ticket: number) => Input): void {
-    if (this.core === undefined) {
-      settle({ type: 'unknown' })
-      return
-    }
-    const { panel } = this.#around
-    const ticket = ++this.#ticket
-    this.#tickets.set(ticket, {
-      settle,
-      knownAtStart: panel.promises.known,
-      askedAt: panel.confirmations?.asked() ?? 0
-    })
-    this.#whenAwake(() => this.step(make(ticket)))
-  }
-
   /** Does it now, or when the node wakes up. */
-  #whenAwake(happen: () => void): void {
+  whenAwake(happen: () => void): void {
     if (this.paused) this.#held.push(happen)
     else happen()
   }
@@ -329,8 +232,12 @@ export class SimNode implements SimActor {
     }
     history.note(world.nowUs, TraceCode.deliver, this.slot, from, messageDigest(message), message)
     const { id } = nodes[from] as SimNode
-    if (this.paused) this.#held.push(() => this.#receive(id, message))
+    if (this.paused) this.#holdMessage(id, message)
     else this.#receive(id, message)
+  }
+
+  #holdMessage(from: NodeId, message: Message): void {
+    this.#held.push(() => this.#receive(from, message))
   }
 
   #receive(from: NodeId, message: Message): void {
@@ -342,7 +249,7 @@ export class SimNode implements SimActor {
 
   peerHint(boot: number, peer: NodeId, up: boolean): void {
     if (boot !== this.boot || this.core === undefined) return
-    this.#whenAwake(() => {
+    this.whenAwake(() => {
       if (!up) this.#around.panel.conduct?.losesStream(this.view, peer)
       if (!up) this.step({ type: 'peer-down', peer })
       else this.step({ type: 'peer-up', peer, featureLevel: this.#versionOf(peer) })
@@ -356,49 +263,29 @@ export class SimNode implements SimActor {
 
   diskDone(boot: number): void {
     if (boot !== this.boot) return
-    this.#whenAwake(() => this.#finishWrite())
+    if (this.paused) this.#held.push(this.#finishWriteLater)
+    else this.#finishWrite()
   }
 
   applyDone(boot: number): void {
     if (boot !== this.boot) return
-    this.#whenAwake(() => this.applier.finishApply())
+    if (this.paused) this.#held.push(this.#finishApplyLater)
+    else this.applier.finishApply()
   }
 
   flushDone(boot: number, flushed: StateImage): void {
     if (boot !== this.boot) return
     // The flush reaches the disk whether or not the process is awake to hear of it, unless a snapshot replaced the state meanwhile.
     if (flushed.index > this.disk.image.state.index) this.disk.image.state = flushed
-    this.#whenAwake(() => this.applier.finishFlush(flushed.index))
+    this.whenAwake(() => this.applier.finishFlush(flushed.index))
   }
 
   snapshotDone(boot: number, snapshot: SnapshotImage): void {
-    if (boot !== this.boot) return
-    this.disk.saveSnapshot(snapshot)
-    this.#whenAwake(() => {
-      this.#snapshotting = false
-      this.step({ type: 'snapshot-ready', base: snapshot.base })
-    })
+    if (boot === this.boot) this.#snapshots.made(snapshot)
   }
 
   fetchDone(boot: number, breaks: boolean, fetch: Fetch): void {
-    if (boot !== this.boot) return
-    this.#whenAwake(() => {
-      if (this.#fetch !== fetch) return
-      this.#fetch = undefined
-      const { network, nodes } = this.#around
-      const peer = nodes[fetch.from] as SimNode
-      const reachable = peer.core !== undefined && !network.isBlocked(fetch.from, this.slot)
-      const found = peer.disk.image.snapshots.find(
-        ({ base }) => base.index === fetch.base.index && base.chain === fetch.base.chain
-      )
-      if (!reachable || found === undefined || breaks) {
-        this.view.installing = false
-        this.step({ type: 'snapshot-failed', index: fetch.base.index })
-        return
-      }
-      this.disk.enqueue({ type: 'install', snapshot: found })
-      this.#beginWrite()
-    })
+    if (boot === this.boot) this.whenAwake(() => this.#snapshots.fetched(breaks, fetch))
   }
 
   // ---- the core
@@ -417,7 +304,7 @@ export class SimNode implements SimActor {
     panel.stepped(this.view)
     if (++this.#steps % REPORT_EVERY_STEPS === 0) panel.reports(this.view, core.status(nowMs))
     this.applier.beginApply()
-    this.#beginWrite()
+    this.beginWrite()
   }
 
   #takeEffects(out: readonly Effect[]): void {
@@ -433,16 +320,18 @@ export class SimNode implements SimActor {
 
   /** What is decided now counts by the time of now, though it may leave later. */
   #judgeDecisions(conduct: ElectionConduct, out: readonly Effect[]): void {
-    const { nowMs } = this
-    for (const effect of out) {
+    const { nowMs, view } = this
+    for (let i = 0; i < out.length; i++) {
+      const effect = out[i] as Effect
       if (effect.type !== 'role-changed') continue
-      conduct.roleChanged(this.view, effect.role, effect.term, nowMs)
-      if (effect.role === 'leader') this.#around.panel.confirmations?.begins(this.view)
+      conduct.roleChanged(view, effect.role, effect.term, nowMs)
+      if (effect.role === 'leader') this.#around.panel.confirmations?.begins(view)
     }
-    for (const effect of out) {
-      if (effect.type === 'send') conduct.decides(this.view, effect.to, effect.message, nowMs)
+    for (let i = 0; i < out.length; i++) {
+      const effect = out[i] as Effect
+      if (effect.type === 'send') conduct.decides(view, effect.to, effect.message, nowMs)
       else if (effect.type === 'persist') {
-        for (const { to, message } of effect.release) conduct.decides(this.view, to, message, nowMs)
+        for (const { to, message } of effect.release) conduct.decides(view, to, message, nowMs)
       }
     }
   }
@@ -486,11 +375,11 @@ export class SimNode implements SimActor {
         )
         return
       case 'need-snapshot':
-        this.#offerSnapshot()
+        this.#snapshots.offer()
         return
       case 'install-snapshot':
         this.view.installing = true
-        this.#beginFetch(effect.from, effect.base)
+        this.#snapshots.fetch(effect.from, effect.base)
         return
       case 'compact':
         history.note(world.nowUs, TraceCode.compact, this.slot, effect.base.index, 0, undefined)
@@ -508,7 +397,7 @@ export class SimNode implements SimActor {
         this.#makeStateAnew()
         return
       default:
-        this.#answer(effect)
+        this.#requests.answer(effect)
     }
   }
 
@@ -539,43 +428,9 @@ export class SimNode implements SimActor {
     network.send(this.slot, slot, message)
   }
 
-  #answer(effect: Extract<Effect, { ticket: number }>): void {
-    const { world, history, panel } = this.#around
-    const request = this.#tickets.get(effect.ticket)
-    if (request === undefined) {
-      throw new Violation(
-        'answers',
-        `n${this.slot} answers request ${effect.ticket} twice, or never heard of it: ${effect.type}`
-      )
-    }
-    this.#tickets.delete(effect.ticket)
-    switch (effect.type) {
-      case 'proposed':
-        history.note(world.nowUs, TraceCode.proposed, this.slot, effect.first, effect.last, undefined)
-        // A change of members may always be appended: it can be what brings a group out of trouble.
-        if (panel.conduct !== undefined && this.core?.entry(effect.last)?.kind === EntryKind.command) {
-          intakeBounded(this.view, effect, this.core.status(this.nowMs).appliedIndex, this.#around.profile.core)
-        }
-        this.applier.proposed(effect.last, effect.term, request.settle)
-        return
-      case 'refused':
-        history.note(world.nowUs, TraceCode.refused, this.slot, effect.ticket, effect.reason.length, effect.reason)
-        request.settle({ type: 'refused', reason: effect.reason, leader: effect.leader })
-        return
-      case 'read-ready':
-        history.note(world.nowUs, TraceCode.readReady, this.slot, effect.index, request.knownAtStart, undefined)
-        panel.promises.readReady(this.slot, effect.index, request.knownAtStart)
-        panel.confirmations?.confirmed(this.view, request.askedAt, this.view.log.config(0, panel.decode))
-        this.applier.readable(effect.index, request.settle)
-        return
-      case 'transferred':
-        request.settle({ type: 'transferred' })
-    }
-  }
-
   // ---- disk
 
-  #beginWrite(): void {
+  beginWrite(): void {
     if (!this.disk.begin()) return
     const { world, profile } = this.#around
     const { minWriteUs, meanWriteUs, stall, stallUs, slowestFactor } = profile.disk
@@ -613,43 +468,7 @@ export class SimNode implements SimActor {
       this.step({ type: 'snapshot-installed', base })
       if (this.core !== undefined) panel.reports(this.view, this.core.status(this.nowMs))
     }
-    this.#beginWrite()
-  }
-
-  // ---- snapshots
-
-  /** Names the newest snapshot if the log continues it; otherwise makes one of the state as it stands. */
-  #offerSnapshot(): void {
-    if (this.#snapshotting || this.core === undefined) return
-    const { world, profile, history } = this.#around
-    const newest = this.disk.image.snapshots[this.disk.image.snapshots.length - 1]
-    let snapshot: SnapshotImage | undefined = newest
-    let delayUs = 1
-    if (newest === undefined || newest.base.index < this.view.log.base.index) {
-      const base = this.core.baseAt(this.applier.state.index)
-      if (base === undefined) return
-      const { digest, registers, sessions } = this.applier.stored()
-      const lost = this.#around.mutations.has('session-not-in-snapshot')
-      snapshot = { base, digest, registers, sessions: lost ? undefined : sessions }
-      delayUs += this.#prng.exponential(profile.node.meanSnapshotUs)
-    }
-    if (snapshot === undefined) return
-    this.#snapshotting = true
-    history.note(world.nowUs, TraceCode.snapshot, this.slot, snapshot.base.index, snapshot.base.term, undefined)
-    world.schedule(delayUs, EventKind.snapshotDone, this.slot, this.boot, 0, snapshot)
-  }
-
-  #beginFetch(from: NodeId, base: LogBase): void {
-    const { world, profile, panel } = this.#around
-    const slot = panel.slotOf.get(from)
-    if (slot === undefined) throw new Violation('send', `n${this.slot} fetches a snapshot from ${from}`)
-    const fetch: Fetch = { from: slot, base }
-    this.#fetch = fetch
-    let delayUs = 1 + this.#prng.exponential(profile.node.meanTransferUs)
-    // A transfer that breaks off does so anywhere between its first byte and its last.
-    const breaks = this.#transfers.chance(profile.node.transferFailure)
-    if (breaks) delayUs = 1 + this.#transfers.below(delayUs)
-    world.schedule(delayUs, EventKind.fetchDone, this.slot, this.boot, breaks ? 1 : 0, fetch)
+    this.beginWrite()
   }
 }
 

@@ -34,10 +34,11 @@ export class Prng {
   constructor(seed: number) {
     this.#seed = seed >>> 0
     // The state must not be all zero; four different offsets through a bijection cannot give four zeros.
-    this.#a = mix32(seed + 0x9e37_79b9)
-    this.#b = mix32(seed + 0x3c6e_f372)
-    this.#c = mix32(seed + 0xdaa6_6d2b)
-    this.#d = mix32(seed + 0x78dd_e6e4)
+    // Kept signed: an engine stores such an integer without a box.
+    this.#a = mix32(seed + 0x9e37_79b9) | 0
+    this.#b = mix32(seed + 0x3c6e_f372) | 0
+    this.#c = mix32(seed + 0xdaa6_6d2b) | 0
+    this.#d = mix32(seed + 0x78dd_e6e4) | 0
   }
 
   /** A generator of its own for one concern. Depends on this one's seed and the label only, not on what was drawn before. */

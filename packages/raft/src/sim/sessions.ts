@@ -13,8 +13,8 @@ import { SessionClient, type SessionCommand } from '../sessions/session-client.t
 import type { SessionLimits, SessionStamp } from '../sessions/session-table.ts'
 import type { SimActor } from './actor.ts'
 import type { Linearizability, Operation } from './judges/linearizable.ts'
-import type { Outcome } from './node.ts'
 import type { Prng } from './prng.ts'
+import type { Outcome } from './surroundings.ts'
 
 export interface SessionProfile {
   readonly clients: number

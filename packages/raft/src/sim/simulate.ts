@@ -20,9 +20,10 @@ import { Violation } from './judges/violation.ts'
 import { LivenessPhase } from './liveness.ts'
 import { Nemesis, type NemesisStats } from './nemesis.ts'
 import { Network, type NetworkStats } from './network.ts'
-import { type NodeSurroundings, SimNode } from './node.ts'
+import { SimNode } from './node.ts'
 import { Prng } from './prng.ts'
-import { drawProfile, type FaultFamily, type SwarmProfile } from './swarm.ts'
+import type { NodeSurroundings } from './surroundings.ts'
+import { drawProfile, type FaultFamily, type Pace, type SwarmProfile } from './swarm.ts'
 import { Workload, type WorkloadStats } from './workload.ts'
 import { EventKind, type SimEvent, World } from './world.ts'
 
@@ -45,6 +46,8 @@ export interface SimulationInit {
   readonly consequencesOnly?: boolean
   /** Families of faults, and other traits of the world, to leave out. @default none */
   readonly without?: readonly FaultFamily[]
+  /** How often timers fire and clients ask. @default 'drawn' */
+  readonly pace?: Pace
 }
 
 export interface SimulationViolation {
@@ -100,6 +103,7 @@ const replayCommand = (init: SimulationInit): string => {
   for (const mutation of init.mutations ?? NO_MUTATIONS) parts.push(`--mutation=${mutation}`)
   for (const family of init.without ?? []) parts.push(`--without=${family}`)
   if (init.consequencesOnly === true) parts.push('--consequences-only')
+  if (init.pace !== undefined && init.pace !== 'drawn') parts.push(`--pace=${init.pace}`)
   return parts.join(' ')
 }
 
@@ -130,7 +134,7 @@ class Simulation {
     this.#init = init
     const prng = new Prng(init.seed)
     const voterCount = init.nodes ?? 5
-    this.#profile = drawProfile(prng.fork('profile'), init.without)
+    this.#profile = drawProfile(prng.fork('profile'), init.without, init.pace)
     const size = voterCount + this.#profile.spares
     const ids = Array.from({ length: size }, (_, slot) => `n${slot}`)
     const first: ClusterConfig = { voters: ids.slice(0, voterCount), outgoing: [], learners: [] }

@@ -164,11 +164,37 @@ export const FAULT_FAMILIES = [
 export type FaultFamily = (typeof FAULT_FAMILIES)[number]
 
 /**
+ * How often timers fire and clients ask. `drawn`: by the seed, over orders of magnitude. `reference`: election timeouts and heartbeats of the
+ * defaults, and 20 requests of clients a second in all, so that figures of speed can be compared; all else, faults above all, is drawn.
+ */
+export const PACES = ['drawn', 'reference'] as const
+export type Pace = (typeof PACES)[number]
+
+/** Mean time between two requests of clients, of whatever kind, at the reference pace. */
+const REFERENCE_REQUEST_US = 50 * MS
+
+/** The same world with each kind of request that it has equally often. Bursts, and copies of what was not answered, come in addition. */
+function atReferencePace({ workload, standing, ...profile }: SwarmProfile): SwarmProfile {
+  const kinds = [true, workload.sessions !== undefined, workload.meanReadUs > 0, standing.meanLeaseReadUs > 0]
+  const everyUs = kinds.filter(Boolean).length * REFERENCE_REQUEST_US
+  return {
+    ...profile,
+    workload: { ...workload, meanProposalUs: everyUs, meanReadUs: workload.meanReadUs > 0 ? everyUs : 0 },
+    standing: { ...standing, meanLeaseReadUs: standing.meanLeaseReadUs > 0 ? everyUs : 0 }
+  }
+}
+
+/**
  * Draws the world of one seed.
  *
  * @param without - families to switch off, whatever is drawn
  */
-export function drawProfile(prng: Prng, without: readonly FaultFamily[] = []): SwarmProfile {
+export function drawProfile(prng: Prng, without: readonly FaultFamily[] = [], pace: Pace = 'drawn'): SwarmProfile {
+  if (pace === 'drawn') return drawWorld(prng, without)
+  return atReferencePace(drawWorld(prng, [...without, 'hasty']))
+}
+
+function drawWorld(prng: Prng, without: readonly FaultFamily[]): SwarmProfile {
   const switches = drawSwitches(prng.fork('families'), without)
   const core = drawCore(prng.fork('core'), switches)
   return {

@@ -5,6 +5,7 @@
  *   npm run test:simulation -- --seed=1 --seeds=1000    a thousand from 1 on
  *   npm run test:simulation -- --seeds=1000 --mutation=no-own-term-barrier
  *   npm run test:simulation -- --full --seeds=100       the real driver, storage and codec
+ *   npm run test:simulation -- --seeds=300 --pace=reference    a figure of speed that can be compared
  *
  * Exit code 0: no violation; 1: a violation; 2: the command line is wrong.
  */
@@ -19,6 +20,8 @@ import {
   type FullSimulationInit,
   MUTATIONS,
   type Mutation,
+  PACES,
+  type Pace,
   type SimulationReport,
   shrink,
   shrinkFull,
@@ -37,6 +40,7 @@ const usage = `Usage: npm run test:simulation -- [options]
   --consequences-only  judge harm done alone, not the rules that prevent it
   --without=FAMILY     leave something out of the world, can be repeated: ${FAULT_FAMILIES.join(', ')};
                        with --full also: ${DISK_FAULT_FAMILIES.join(', ')}
+  --pace=NAME          drawn: by the seed (default); reference: election timeout 450 ms, heartbeat 75 ms, 20 requests a second
   --shrink             make the first violation small, and print how to replay that
   --keep-going         do not stop at the first violation
   --events=N           how many events to print before a violation (default 60)`
@@ -68,6 +72,7 @@ function parse(argv: readonly string[]): Command {
       mutation: { type: 'string', multiple: true, default: [] },
       'consequences-only': { type: 'boolean', default: false },
       without: { type: 'string', multiple: true, default: [] },
+      pace: { type: 'string', default: 'drawn' },
       shrink: { type: 'boolean', default: false },
       'keep-going': { type: 'boolean', default: false },
       events: { type: 'string', default: '60' }
@@ -90,6 +95,8 @@ function parse(argv: readonly string[]): Command {
   for (const family of values.without) {
     if (!families.includes(family)) fail(`--without is ${JSON.stringify(family)}, which is none of the known ones`)
   }
+  const { pace } = values
+  if (!PACES.includes(pace as Pace)) fail(`--pace is ${JSON.stringify(pace)}, and must be one of ${PACES.join(', ')}`)
   const faultsMs = values['faults-ms']
   return {
     init: {
@@ -98,6 +105,7 @@ function parse(argv: readonly string[]): Command {
       bugs: new Set(values.mutation.filter(isDriverBug) as DriverBug[]),
       consequencesOnly: values['consequences-only'],
       without: values.without as FaultFamily[],
+      pace: pace as Pace,
       ...(faultsMs === undefined ? {} : { faultsMs: whole('faults-ms', faultsMs, 1, 86_400_000) })
     },
     full,
@@ -166,8 +174,10 @@ async function main(): Promise<void> {
     `${runs} seeds, ${found.length} with a violation; ${sums.events} events, ${sums.terms} terms, ${sums.committed} entries committed, ` +
       `${sums.acknowledged} writes acknowledged, ${sums.reads} reads served, ${sums.crashes} crashes`
   )
+  const cpuSeconds = cpuMinutes * 60
   console.log(
-    `${hours.toFixed(3)} simulated cluster-hours in ${(cpuMinutes * 60).toFixed(1)} s of CPU: ${(hours / cpuMinutes).toFixed(1)} hours per CPU minute`
+    `${hours.toFixed(3)} simulated cluster-hours in ${cpuSeconds.toFixed(1)} s of CPU: ${(hours / cpuMinutes).toFixed(1)} hours per CPU minute; ` +
+      `${(sums.events / (hours * 3600)).toFixed(0)} events a simulated second, ${((cpuSeconds * 1e6) / sums.events).toFixed(2)} us of CPU an event`
   )
   process.exitCode = found.length > 0 ? 1 : 0
 }

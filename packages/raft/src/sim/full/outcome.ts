@@ -1,7 +1,7 @@
 /** What the errors of a running node say of a request, in the words of the workload. Used by `full-node.ts`. */
 
 import type { NodeId } from '../../core/types.ts'
-import type { Outcome } from '../node.ts'
+import type { Outcome } from '../surroundings.ts'
 
 export function outcomeOf(error: unknown): Outcome {
   if (!(error instanceof Error)) return { type: 'unknown' }

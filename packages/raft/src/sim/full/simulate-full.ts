@@ -65,6 +65,7 @@ const replayCommand = (init: FullSimulationInit): string => {
   for (const bug of init.bugs ?? []) parts.push(`--mutation=${bug}`)
   for (const family of init.without ?? []) parts.push(`--without=${family}`)
   if (init.consequencesOnly === true) parts.push('--consequences-only')
+  if (init.pace !== undefined && init.pace !== 'drawn') parts.push(`--pace=${init.pace}`)
   return parts.join(' ')
 }
 
@@ -89,10 +90,10 @@ class FullSimulation {
 
   constructor(init: FullSimulationInit) {
     this.#init = init
-    const { bugs = new Set<DriverBug>(), consequencesOnly = false, without = [] } = init
+    const { bugs = new Set<DriverBug>(), consequencesOnly = false, without = [], pace } = init
     const prng = new Prng(init.seed)
     const voterCount = init.nodes ?? 5
-    const drawn = drawProfile(prng.fork('profile'), without as FaultFamily[])
+    const drawn = drawProfile(prng.fork('profile'), without as FaultFamily[], pace)
     const { full, profile } = drawFullProfile(prng.fork('full profile'), drawn, without)
     this.#full = full
     this.#profile = profile

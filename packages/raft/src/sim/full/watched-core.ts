@@ -8,7 +8,7 @@ import { type History, TraceCode } from '../history.ts'
 import type { Panel } from '../judges/panel.ts'
 import type { NodeView } from '../judges/view.ts'
 import { Violation } from '../judges/violation.ts'
-import type { ElectionStage } from '../node.ts'
+import type { ElectionStage } from '../surroundings.ts'
 import type { World } from '../world.ts'
 
 /** Reports taken from a node: one in so many steps. */
