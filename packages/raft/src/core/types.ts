@@ -85,7 +85,7 @@ export interface LogBase {
 
 /**
  * How fit a node is to lead, by its own judgement of its disk and its event loop (T23, T24). `degraded`: it campaigns later than
- * others. `unfit`: later still, and as leader it hands over.
+ * others. `unfit`: later still, and as leader it hands over to a voter that is `good`, if there is one.
  */
 export type Health = 'good' | 'degraded' | 'unfit'
 

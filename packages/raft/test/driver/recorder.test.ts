@@ -72,7 +72,7 @@ describe('a flight record', () => {
       inputs.map((count) => [count])
     )
 
-    const few = record(3, 3000, { ...roomy, numbers: 4096 })
+    const few = record(3, 4000, { ...roomy, numbers: 4096 })
     for (const [at, { generations }] of few.records.slice(0, 3).entries()) {
       const counts = generations.map((generation) => generation.inputs.length)
       assert.equal(counts.length, 2)
