@@ -90,7 +90,7 @@ describe('a core made of a checkpoint', () => {
 })
 
 /** What is private in a class of the core and need not be captured: it is given to the class when it is made. */
-const given = new Set(['Log.#mutations', 'Core.#s', 'Inflight.#start'])
+const given = new Set(['Log.#mutations', 'Log.#configAtCommit', 'Core.#s', 'Inflight.#start'])
 
 it('a checkpoint holds every private field of the core', async () => {
   const folder = new URL('../../src/core/', import.meta.url)
