@@ -21,21 +21,20 @@ import type { DiskImage } from '../disk.ts'
 import { type History, messageDigest, TraceCode } from '../history.ts'
 import type { Panel } from '../judges/panel.ts'
 import { NodeView } from '../judges/view.ts'
-import { Violation } from '../judges/violation.ts'
 import { LogImage } from '../log-image.ts'
 import type { Prng } from '../prng.ts'
 import { drawOptions } from '../standing.ts'
-import type { ElectionStage, Outcome, Settle } from '../surroundings.ts'
+import type { ElectionStage, Settle } from '../surroundings.ts'
 import type { SwarmProfile } from '../swarm.ts'
 import type { World } from '../world.ts'
 import { type DriverBug, type GhostTail, withFileBugs, withLogBugs, withSnapshotBugs } from './bugs.ts'
 import { DiskReader, holdsSnapshot } from './disk-reader.ts'
 import type { FullProfile } from './full-profile.ts'
+import { FullRequests } from './full-requests.ts'
 import { judgeLoaded, type Standing, standingOf } from './loaded.ts'
-import { outcomeOf } from './outcome.ts'
 import { FolderNode } from './platter.ts'
 import { SimulatedProcess } from './process.ts'
-import { RegisterMachine, serialOf } from './register-machine.ts'
+import { RegisterMachine } from './register-machine.ts'
 import { type MachineDisk, SimulatedFileSystem } from './simulated-file-system.ts'
 import { type Packet, SimulatedTransport, type Switchboard, unpack } from './simulated-transport.ts'
 import { watchCore } from './watched-core.ts'
@@ -91,7 +90,7 @@ export class FullNode implements SimActor {
   readonly #clockRate: number
   /** Of its own: priority and lease differ from node to node. */
   readonly #options: CoreOptions
-  readonly #leaseReads: Prng
+  readonly #requests: FullRequests
   readonly #ghost: GhostTail = { entries: [] }
   #life: Life | undefined
   #names = 0
@@ -103,7 +102,7 @@ export class FullNode implements SimActor {
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
     this.#options = drawOptions(prng.fork('options'), around.profile.core, around.profile.standing)
-    this.#leaseReads = prng.fork('lease reads')
+    this.#requests = new FullRequests(this, () => this.#life, prng.fork('lease reads'), around)
     this.id = `n${slot}`
     const { view, reader } = this.#introduce(this.id)
     this.view = view
@@ -442,81 +441,22 @@ export class FullNode implements SimActor {
   // ---- requests
 
   propose(payloads: readonly Uint8Array[], settle: Settle): void {
-    const { panel, judge, history, world } = this.#around
-    this.#request(settle, async (raft) => {
-      const committed = await raft.proposeMany(payloads)
-      const last = committed[committed.length - 1]
-      if (last === undefined) return { type: 'unknown' }
-      history.note(world.nowUs, TraceCode.acknowledged, this.slot, last.index, last.term, undefined)
-      judge(() => {
-        if (committed.some(({ result }, n) => result !== serialOf(payloads[n] as Uint8Array))) {
-          throw new Violation('client-promises', `n${this.slot} answers a write with the result of another`)
-        }
-        const chain = this.view.log.chainAt(last.index) ?? panel.committed.chainAt(last.index)
-        panel.promises.acknowledged(this.slot, last.index, chain ?? -1)
-      })
-      return { type: 'acknowledged', index: last.index, term: last.term }
-    })
+    this.#requests.propose(payloads, settle)
   }
 
   read(settle: Settle): void {
-    const { panel, judge } = this.#around
-    const { known } = panel.promises
-    this.#request(settle, async (raft, machine) => {
-      const index = await raft.readBarrier()
-      const { state } = machine
-      judge(() => {
-        panel.promises.readReady(this.slot, Math.min(index, state.index), known)
-        panel.promises.readServed(state.index)
-      })
-      return { type: 'read', index: state.index, registers: state.registers }
-    })
+    this.#requests.read(settle)
   }
 
   leaseRead(settle: Settle): void {
-    const { meanReadPauseUs } = this.#around.profile.standing
-    const process = this.#life?.process
-    this.#request(settle, async (raft, machine) => {
-      const { index, registers } = await raft.leaseRead(async () => {
-        const { state } = machine
-        await process?.delay(1 + this.#leaseReads.exponential(meanReadPauseUs))
-        return state
-      })
-      return { type: 'read', index, registers }
-    })
+    this.#requests.leaseRead(settle)
   }
 
   changeMembers(voters: readonly NodeId[], learners: readonly NodeId[], settle: Settle): void {
-    this.#request(settle, async (raft) => {
-      await raft.changeMembers({ voters, learners })
-      return { type: 'transferred' }
-    })
+    this.#requests.changeMembers(voters, learners, settle)
   }
 
   transfer(to: NodeId | undefined, settle: Settle): void {
-    this.#request(settle, async (raft) => {
-      await raft.transferLeadership(to)
-      return { type: 'transferred' }
-    })
-  }
-
-  #request(settle: Settle, ask: (raft: Raft<number>, machine: RegisterMachine) => Promise<Outcome>): void {
-    const life = this.#life
-    if (life === undefined) {
-      settle({ type: 'unknown' })
-      return
-    }
-    const once: Settle = (outcome) => {
-      if (life.waiting.delete(once)) settle(outcome)
-    }
-    life.waiting.add(once)
-    life.process.happens(() => {
-      const { raft, machine } = life
-      if (raft === undefined || machine === undefined) {
-        once({ type: 'refused', reason: 'not-leader', leader: undefined })
-        return
-      }
-      ask(raft, machine).then(once, (error: unknown) => once(outcomeOf(error)))
-    })
+    this.#requests.transfer(to, settle)
   }
 }
