@@ -206,7 +206,7 @@ export class SimApplier {
   /** @param batch - what was applied last; undefined if the state jumped */
   #settleProposals(batch: readonly Entry[] | undefined): void {
     const { panel, history, world } = this.#around
-    if (this.#proposals.length === 0) return
+    if (!this.#proposals.some(({ last }) => last <= this.state.index)) return
     const waiting: PendingProposal[] = []
     const reached: PendingProposal[] = []
     for (const proposal of this.#proposals) (proposal.last <= this.state.index ? reached : waiting).push(proposal)
@@ -225,7 +225,7 @@ export class SimApplier {
   }
 
   #serveReads(): void {
-    if (this.#reads.length === 0) return
+    if (!this.#reads.some(({ index }) => index <= this.state.index)) return
     const { promises } = this.#around.panel
     const waiting: PendingRead[] = []
     for (const read of this.#reads) {

@@ -41,44 +41,46 @@ export type TraceCode = (typeof TraceCode)[keyof typeof TraceCode]
 
 const names: readonly string[] = ['', ...Object.keys(TraceCode)]
 
-const messageCodes: Readonly<Record<Message['type'], number>> = {
-  'pre-vote-request': 1,
-  'pre-vote-response': 2,
-  'vote-request': 3,
-  'vote-response': 4,
-  'append-entries-request': 5,
-  'append-entries-response': 6,
-  'install-snapshot-request': 7,
-  'install-snapshot-response': 8,
-  'timeout-now': 9,
-  'read-index-request': 10,
-  'read-index-response': 11,
-  'digest-report': 12,
-  'digest-verdict': 13
-}
+/** Of the code of a message's type, in its digest. */
+const TYPE_FACTOR = 0x0100_0193
 
 /** A number that tells most messages apart, for the trace hash. */
 export function messageDigest(message: Message): number {
-  const head = messageCodes[message.type] * 0x0100_0193 + message.term
   switch (message.type) {
     case 'append-entries-request':
       return (
-        head ^
+        (5 * TYPE_FACTOR + message.term) ^
         (message.prevIndex << 4) ^
         (message.entries.length << 20) ^
         (message.commitIndex << 9) ^
         message.prevChain
       )
     case 'append-entries-response':
-      return head ^ (message.index << 4) ^ (message.success ? 1 << 30 : message.hintIndex << 12)
-    case 'vote-request':
+      return (
+        (6 * TYPE_FACTOR + message.term) ^ (message.index << 4) ^ (message.success ? 1 << 30 : message.hintIndex << 12)
+      )
     case 'pre-vote-request':
-      return head ^ (message.lastIndex << 4) ^ (message.lastTerm << 18)
-    case 'vote-response':
+      return (TYPE_FACTOR + message.term) ^ (message.lastIndex << 4) ^ (message.lastTerm << 18)
     case 'pre-vote-response':
-      return head ^ (message.granted ? 1 << 30 : 0)
-    default:
-      return head
+      return (2 * TYPE_FACTOR + message.term) ^ (message.granted ? 1 << 30 : 0)
+    case 'vote-request':
+      return (3 * TYPE_FACTOR + message.term) ^ (message.lastIndex << 4) ^ (message.lastTerm << 18)
+    case 'vote-response':
+      return (4 * TYPE_FACTOR + message.term) ^ (message.granted ? 1 << 30 : 0)
+    case 'install-snapshot-request':
+      return 7 * TYPE_FACTOR + message.term
+    case 'install-snapshot-response':
+      return 8 * TYPE_FACTOR + message.term
+    case 'timeout-now':
+      return 9 * TYPE_FACTOR + message.term
+    case 'read-index-request':
+      return 10 * TYPE_FACTOR + message.term
+    case 'read-index-response':
+      return 11 * TYPE_FACTOR + message.term
+    case 'digest-report':
+      return 12 * TYPE_FACTOR + message.term
+    case 'digest-verdict':
+      return 13 * TYPE_FACTOR + message.term
   }
 }
 

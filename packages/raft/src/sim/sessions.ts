@@ -53,16 +53,14 @@ function commandIn(serial: number, { session, sequence, answeredThrough }: Sessi
   return bytes
 }
 
+const readU32 = (bytes: Uint8Array, at: number): number =>
+  ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
+
 /** What a command has to do with sessions. */
 export function sessionPart(payload: Uint8Array): SessionStamp | 'opens' | undefined {
   if (payload[4] === MARK.open) return 'opens'
   if (payload[4] !== MARK.inSession) return undefined
-  const view = new DataView(payload.buffer, payload.byteOffset)
-  return {
-    session: view.getUint32(5, true),
-    sequence: view.getUint32(9, true),
-    answeredThrough: view.getUint32(13, true)
-  }
+  return { session: readU32(payload, 5), sequence: readU32(payload, 9), answeredThrough: readU32(payload, 13) }
 }
 
 /** A write on its way. */

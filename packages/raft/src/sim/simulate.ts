@@ -7,11 +7,11 @@
  * The same seed gives the same run, event for event.
  */
 
-import { crc32 } from 'node:zlib'
 import { decodeConfig, EMPTY_CONFIG } from '../core/members.ts'
 import { type Mutation, NO_MUTATIONS } from '../core/mutations.ts'
 import { payloadOf } from '../core/record.ts'
 import type { ClusterConfig, Entry } from '../core/types.ts'
+import { checksum } from './checksum.ts'
 import { Disk } from './disk.ts'
 import { History, TraceCode } from './history.ts'
 import { Panel } from './judges/panel.ts'
@@ -80,8 +80,6 @@ export interface SimulationReport {
   /** The command that runs it again. */
   readonly replay: string
 }
-
-const checksum = (bytes: Uint8Array, seed: number): number => crc32(bytes, seed)
 
 /** The configuration in an entry; entries are shared, so each is read once. */
 export function configReader(): DecodeConfig {

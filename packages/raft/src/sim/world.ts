@@ -29,9 +29,6 @@ export type EventKind = (typeof EventKind)[keyof typeof EventKind]
 
 /** One thing that will happen. Belongs to the world: valid only during its dispatch. */
 export interface SimEvent {
-  /** Microseconds of virtual time since the start. */
-  time: number
-  sequence: number
   kind: EventKind
   /** Slot of the node concerned; -1 for none. */
   slot: number
@@ -41,48 +38,42 @@ export interface SimEvent {
   payload: unknown
 }
 
-const before = (left: SimEvent, right: SimEvent): boolean =>
-  left.time < right.time || (left.time === right.time && left.sequence < right.sequence)
+/** Children of each place in the heap: with four it is half as deep as with two, and they lie side by side in memory. */
+const ARITY = 4
 
 export class World {
   /** Microseconds of virtual time since the start; an integer. */
   nowUs = 0
   /** Events dispatched so far. */
   events = 0
-  readonly #heap: SimEvent[] = []
+  /** The heap, by time and then by sequence number: three lists in step. Most of what happens here is comparing times, so they lie close together. */
+  #times = new Float64Array(256)
+  #sequences = new Float64Array(256)
+  readonly #events: (SimEvent | undefined)[] = []
+  #size = 0
   readonly #free: SimEvent[] = []
   #sequence = 0
 
   /** Schedules an event `delayUs` (an integer, not negative) from now. */
   schedule(delayUs: number, kind: EventKind, slot: number, a: number, b: number, payload: unknown): void {
     let event = this.#free.pop()
-    const time = this.nowUs + delayUs
     if (event === undefined) {
-      event = { time, sequence: this.#sequence++, kind, slot, a, b, payload }
+      event = { kind, slot, a, b, payload }
     } else {
-      event.time = time
-      event.sequence = this.#sequence++
       event.kind = kind
       event.slot = slot
       event.a = a
       event.b = b
       event.payload = payload
     }
-    this.#up(event)
+    this.#add(this.nowUs + delayUs, event)
   }
 
   /** Dispatches events until none is left before `untilUs`, then sets the time to `untilUs`; or until `dispatch` answers false. */
   run(untilUs: number, dispatch: (event: SimEvent) => boolean): void {
-    const heap = this.#heap
     for (;;) {
-      const next = heap[0]
-      if (next === undefined || next.time > untilUs) {
-        this.nowUs = untilUs
-        return
-      }
-      this.#removeTop()
-      this.nowUs = next.time
-      this.events++
+      const next = this.#next(untilUs)
+      if (next === undefined) return
       const goOn = dispatch(next)
       next.payload = undefined
       this.#free.push(next)
@@ -96,16 +87,9 @@ export class World {
     dispatch: (event: SimEvent) => boolean,
     settled: () => Promise<void>
   ): Promise<void> {
-    const heap = this.#heap
     for (;;) {
-      const next = heap[0]
-      if (next === undefined || next.time > untilUs) {
-        this.nowUs = untilUs
-        return
-      }
-      this.#removeTop()
-      this.nowUs = next.time
-      this.events++
+      const next = this.#next(untilUs)
+      if (next === undefined) return
       const goOn = dispatch(next)
       next.payload = undefined
       this.#free.push(next)
@@ -114,39 +98,81 @@ export class World {
     }
   }
 
-  #up(event: SimEvent): void {
-    const heap = this.#heap
-    let at = heap.length
-    heap.push(event)
-    while (at > 0) {
-      const parentAt = (at - 1) >> 1
-      const parent = heap[parentAt] as SimEvent
-      if (!before(event, parent)) break
-      heap[at] = parent
-      at = parentAt
+  /** Takes out the next event and sets the time to its own; undefined, and the time is `untilUs`, if none comes before. */
+  #next(untilUs: number): SimEvent | undefined {
+    const time = this.#size === 0 ? Number.POSITIVE_INFINITY : (this.#times[0] as number)
+    if (time > untilUs) {
+      this.nowUs = untilUs
+      return undefined
     }
-    heap[at] = event
+    const next = this.#events[0]
+    this.#removeTop()
+    this.nowUs = time
+    this.events++
+    return next
   }
 
+  #add(time: number, event: SimEvent): void {
+    if (this.#size === this.#times.length) this.#grow()
+    const times = this.#times
+    const sequences = this.#sequences
+    const events = this.#events
+    // It is the youngest, so that among equal times it stays behind.
+    let at = this.#size++
+    while (at > 0) {
+      const parent = ((at - 1) / ARITY) | 0
+      const parentTime = times[parent] as number
+      if (parentTime <= time) break
+      times[at] = parentTime
+      sequences[at] = sequences[parent] as number
+      events[at] = events[parent]
+      at = parent
+    }
+    times[at] = time
+    sequences[at] = this.#sequence++
+    events[at] = event
+  }
+
+  #grow(): void {
+    const times = new Float64Array(2 * this.#size)
+    const sequences = new Float64Array(2 * this.#size)
+    times.set(this.#times)
+    sequences.set(this.#sequences)
+    this.#times = times
+    this.#sequences = sequences
+  }
+
+  /** Fills the hole at the top with the last one, which sinks to its place. */
   #removeTop(): void {
-    const heap = this.#heap
-    const last = heap.pop() as SimEvent
-    const size = heap.length
+    const times = this.#times
+    const sequences = this.#sequences
+    const events = this.#events
+    const size = --this.#size
+    const time = times[size] as number
+    const sequence = sequences[size] as number
+    const event = events[size]
+    events[size] = undefined
     if (size === 0) return
     let at = 0
-    for (;;) {
-      let childAt = 2 * at + 1
-      if (childAt >= size) break
-      let child = heap[childAt] as SimEvent
-      const right = childAt + 1 < size ? heap[childAt + 1] : undefined
-      if (right !== undefined && before(right, child)) {
-        child = right
-        childAt++
+    for (let first = 1; first < size; first = ARITY * at + 1) {
+      const end = Math.min(first + ARITY, size)
+      let least = first
+      let leastTime = times[first] as number
+      for (let child = first + 1; child < end; child++) {
+        const childTime = times[child] as number
+        if (childTime > leastTime) continue
+        if (childTime === leastTime && (sequences[child] as number) > (sequences[least] as number)) continue
+        least = child
+        leastTime = childTime
       }
-      if (!before(child, last)) break
-      heap[at] = child
-      at = childAt
+      if (leastTime > time || (leastTime === time && (sequences[least] as number) > sequence)) break
+      times[at] = leastTime
+      sequences[at] = sequences[least] as number
+      events[at] = events[least]
+      at = least
     }
-    heap[at] = last
+    times[at] = time
+    sequences[at] = sequence
+    events[at] = event
   }
 }
