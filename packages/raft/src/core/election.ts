@@ -42,7 +42,8 @@ function mayCampaign(s: CoreState): boolean {
 
 /** The leader was silent for too long: campaigns, if this node may, and starts the timer anew. Called by the tick. */
 export function tickElection(s: CoreState): void {
-  if (s.nowMs < s.campaignMs) return
+  // No wait ends before its deadline, whatever prolongs it: that settles almost every tick.
+  if (s.nowMs < (s.electionDeadlineMs ?? Number.POSITIVE_INFINITY) || s.nowMs < s.campaignMs) return
   // The only voter waits for nothing but its own disk, and would wait anew if it asked again.
   if (s.isOnlyVoter && s.role === 'candidate') return
   if (!mayCampaign(s)) s.resetElectionDeadline()

@@ -371,6 +371,8 @@ export class ElectionConduct {
     if (view.installing || this.#diskHangs(view, nowMs)) conduct.excuse(nowMs)
     // Drawn from one to two timeouts, looked at by the tick, which comes at least every half of one.
     const silentMs = nowMs - Math.max(conduct.quietSinceMs, conduct.excusedUntilMs, conduct.mayWaitFromMs)
+    // So it is after almost every tick: nobody has to campaign so soon.
+    if (silentMs <= this.#timeoutMs / 2) return
     // It began its life as the only voter, or lost the lead as such: who would it wait for (T24)?
     const alone = isOnlyVoter(this.#config(view), view.id) && view.log.configIndex(0) <= view.commitIndex
     const hasNobody = alone && conduct.heardFrom === undefined && view.role === 'follower'
