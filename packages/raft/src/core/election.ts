@@ -10,7 +10,7 @@ import { jitterShare } from './fitness.ts'
 import { becomeLeader } from './leading.ts'
 import { isVoter, membersOf } from './members.ts'
 import type { PreVoteRequest, PreVoteResponse, TimeoutNow, VoteRequest, VoteResponse } from './messages.ts'
-import { STREAM_LOSS_WAIT_MS } from './options.ts'
+import { STREAM_LOSS_RETRIES, STREAM_LOSS_WAIT_MS } from './options.ts'
 import { tallyVotes } from './quorum.ts'
 import { becomeFollower } from './roles.ts'
 import type { CoreState } from './state.ts'
@@ -55,7 +55,7 @@ export function tickElection(s: CoreState): void {
 function startPreVote(s: CoreState): void {
   s.role = 'pre-candidate'
   s.leader = undefined
-  s.resetElectionDeadline()
+  waitForVotes(s)
   s.votes.clear()
   s.votes.set(s.id, true)
   const { lastIndex, lastTerm } = s.log
@@ -68,11 +68,24 @@ function startElection(s: CoreState, transfer: boolean): void {
   s.setHardState(s.term + 1, s.id)
   s.role = 'candidate'
   s.leader = undefined
-  s.resetElectionDeadline()
+  waitForVotes(s)
   s.votes.clear()
   const { lastIndex, lastTerm } = s.log
   for (const to of electors(s)) s.send(to, { type: 'vote-request', term: s.term, lastIndex, lastTerm, transfer })
   countOwnVote(s)
+}
+
+/**
+ * How long this node waits before it asks again: an election timeout or more; but a third of one at most, some times, if the stream to its leader broke
+ * and it has heard none since. Both followers of three may ask at once, or one before the other has seen what happened.
+ */
+function waitForVotes(s: CoreState): void {
+  s.resetElectionDeadline()
+  if (s.hurriedTries === 0 || s.isOnlyVoter) return
+  s.hurriedTries--
+  const { electionTimeoutMs } = s.options
+  const soon = s.nowMs + s.prng.between(Math.floor(electionTimeoutMs / 6), Math.floor(electionTimeoutMs / 3))
+  s.electionDeadlineMs = Math.min(s.electionDeadlineMs ?? soon, soon)
 }
 
 function electors(s: CoreState): NodeId[] {
@@ -131,6 +144,7 @@ export function onVoteRequest(s: CoreState, from: NodeId, message: VoteRequest):
   const granted = free && hasEarnedVote(s, from, message)
   if (granted) {
     if (s.votedFor === undefined) s.setHardState(s.term, from)
+    s.hurriedTries = 0
     s.resetElectionDeadline()
   }
   const response = { type: 'vote-response', term: s.term, granted } as const
@@ -169,6 +183,7 @@ export function onLeaderStreamLost(s: CoreState): void {
   s.leaderContactMs = Number.NEGATIVE_INFINITY
   const { shortest, longest } = STREAM_LOSS_WAIT_MS
   const waitMs = s.prng.between(shortest, shortest + (longest - shortest) * jitterShare(s.options))
+  s.hurriedTries = STREAM_LOSS_RETRIES
   const soon = s.nowMs + waitMs
   s.electionDeadlineMs = Math.min(s.electionDeadlineMs ?? soon, soon)
   s.stallWaitEndMs = Number.NEGATIVE_INFINITY

@@ -31,6 +31,7 @@ export function becomeLeader(s: CoreState): void {
   const log = s.log
   s.role = 'leader'
   s.leader = s.id
+  s.hurriedTries = 0
   s.votes.clear()
   let unappliedBytes = 0
   for (let index = log.appliedIndex + 1; index <= log.lastIndex; index++) {

@@ -40,6 +40,12 @@ export const CLOCK_DRIFT = 0.11
  */
 export const STREAM_LOSS_WAIT_MS = { shortest: 10, longest: 60 } as const
 
+/**
+ * How often a node that lost the stream to its leader tries again soon, after the first time: a pre-vote may come before the others have seen the
+ * loss, or to one with more of the log, and votes may be split. After these it waits as long as anybody.
+ */
+export const STREAM_LOSS_RETRIES = 4
+
 /** Most reads that wait on one node. A driver gathers its reads into few tickets, so that only a runaway caller gets here. */
 export const MAX_WAITING_READS = 65_536
 

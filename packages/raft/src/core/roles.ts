@@ -32,5 +32,6 @@ export function becomeFollower(s: CoreState, term: Term, leader: NodeId | undefi
 export function heardLeader(s: CoreState, leader: NodeId): void {
   if (s.role !== 'follower' || s.leader !== leader) becomeFollower(s, s.term, leader)
   s.leaderContactMs = s.nowMs
+  s.hurriedTries = 0
   s.resetElectionDeadline()
 }

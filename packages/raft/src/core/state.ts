@@ -158,6 +158,8 @@ export class CoreState {
   electionDeadlineMs: number | undefined
   /** Stalls of this node in a row for which it waited anew (T26). */
   stallsExcused = 0
+  /** Tries to be elected that need not wait for an election timeout, since the stream to the leader broke. */
+  hurriedTries = 0
   /** Until when it waits for the last of them. Milliseconds. */
   stallWaitEndMs = Number.NEGATIVE_INFINITY
   /** Votes, or pre-votes, of the election under way. */

@@ -37,6 +37,7 @@ const NODE: Fields = {
     'digests',
     'followerReads',
     'healthSinceMs',
+    'hurriedTries',
     'installing',
     'lastTickMs',
     'mutations',

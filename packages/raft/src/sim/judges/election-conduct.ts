@@ -10,6 +10,7 @@
 import { campaignDelayMs } from '../../core/fitness.ts'
 import { isOnlyVoter, isVoter } from '../../core/members.ts'
 import type { Message, VoteRequest } from '../../core/messages.ts'
+import { STREAM_LOSS_RETRIES } from '../../core/options.ts'
 import { quorumReached } from '../../core/quorum.ts'
 import { MAX_EXCUSED_STALLS } from '../../core/stalls.ts'
 import type { ClusterConfig, Health, Index, NodeId, Role, Term } from '../../core/types.ts'
@@ -20,8 +21,8 @@ import { Violation } from './violation.ts'
 class Conduct {
   /** Last time at which the election timer began anew by right. */
   quietSinceMs: number
-  /** The stream to the leader broke since: the node need not wait. */
-  mayHurry = false
+  /** The stream to the leader broke since: so often the node need not wait. */
+  hurries = 0
   /** Until here it had a reason not to campaign. */
   excusedUntilMs = Number.NEGATIVE_INFINITY
   lastTickMs: number | undefined
@@ -65,9 +66,16 @@ class Conduct {
     this.lenientStalls = 0
   }
 
+  /** It asked for votes, which it may do again soon if it was in a hurry. */
+  asked(nowMs: number): void {
+    const { hurries } = this
+    this.restarts(nowMs)
+    this.hurries = hurries
+  }
+
   restarts(nowMs: number): void {
     this.quietSinceMs = nowMs
-    this.mayHurry = false
+    this.hurries = 0
     this.stalls = 0
     this.lenientStalls = 0
     this.stoodStillMs = Number.NEGATIVE_INFINITY
@@ -145,7 +153,7 @@ export class ElectionConduct {
     const conduct = this.#of(view)
     if (conduct.heardFrom !== peer) return
     conduct.heardMs = Number.NEGATIVE_INFINITY
-    conduct.mayHurry = true
+    conduct.hurries = 1 + STREAM_LOSS_RETRIES
   }
 
   /** A message is about to be given to the node. */
@@ -211,7 +219,7 @@ export class ElectionConduct {
         return
       case 'pre-vote-request':
       case 'vote-request':
-        conduct.restarts(nowMs)
+        conduct.asked(nowMs)
         return
       case 'timeout-now':
         if (conduct.answeredHealth.get(to) === 'unfit' && !conduct.wanted.has(to)) {
@@ -236,7 +244,8 @@ export class ElectionConduct {
       conduct.answeredHealth.clear()
       this.#leads(view, term)
     }
-    if (role !== 'follower' || view.role === 'leader') conduct.restarts(nowMs)
+    if (role === 'pre-candidate' || role === 'candidate') conduct.asked(nowMs)
+    else if (role === 'leader' || view.role === 'leader') conduct.restarts(nowMs)
   }
 
   /** A leader that is heard, and whose disk holds all that is committed, has no reason to go by itself, however slow that disk is (T23). */
@@ -253,19 +262,16 @@ export class ElectionConduct {
   #asks(view: NodeView, conduct: Conduct, nowMs: number): void {
     const alone = isOnlyVoter(this.#config(view), view.id)
     const quietMs = nowMs - conduct.quietSinceMs
-    if (quietMs < this.#timeoutMs && !conduct.mayHurry && !alone) {
+    const mayHurry = conduct.hurries > 0
+    if (mayHurry) conduct.hurries--
+    if (quietMs < this.#timeoutMs && !mayHurry && !alone) {
       throw this.#broken(view, `campaigns ${quietMs} ms after it heard a leader, voted or started (T22)`)
     }
-    if (nowMs - conduct.stoodStillMs < this.#timeoutMs && !conduct.mayHurry && !alone) {
+    if (nowMs - conduct.stoodStillMs < this.#timeoutMs && !mayHurry && !alone) {
       throw this.#broken(view, `campaigns ${nowMs - conduct.stoodStillMs} ms after it stood still (T26)`)
     }
     const delayMs = this.#delayMs(view)
-    if (
-      conduct.healthSinceMs <= conduct.quietSinceMs &&
-      quietMs < this.#timeoutMs + delayMs &&
-      !conduct.mayHurry &&
-      !alone
-    ) {
+    if (conduct.healthSinceMs <= conduct.quietSinceMs && quietMs < this.#timeoutMs + delayMs && !mayHurry && !alone) {
       throw this.#broken(
         view,
         `is ${view.health}, of priority ${view.priority}, and campaigns after ${quietMs} ms (T24)`
