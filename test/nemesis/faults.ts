@@ -130,7 +130,7 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     const victim = pickVictim(context)
     const who = describe(context, victim)
     await victim.end('SIGKILL')
-    const path = random.pick((await filesIn(victim.raftFolder)).filter(isHealed))
+    const path = random.pick(await filesIn(victim.raftFolder))
     const bytes = await readFile(path)
     const at = random.below(Math.max(1, bytes.length))
     const count = Math.min(1 + random.below(16), bytes.length - at)
@@ -165,9 +165,6 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     victim.start()
   }
 }
-
-/** Log, where it begins, term and vote, and snapshots: what a peer mends by itself. */
-const isHealed = (path: string): boolean => /\/(log-[^/]*\.seg|base[^/]*\.json|hard-state|snapshots\/[^/]+)$/.test(path)
 
 /** All files below a folder, in a fixed order. */
 async function filesIn(folder: string): Promise<string[]> {

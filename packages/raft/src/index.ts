@@ -27,6 +27,7 @@ export {
   type StoredSessionRow
 } from './sessions/session-table.ts'
 export { countBoot, type DiskPosition } from './storage/boot-counter.ts'
+export { decodeCheckedJson, encodeCheckedJson } from './storage/checked-json.ts'
 export { type DiskReserve, type DiskReserveInit, openDiskReserve } from './storage/disk-reserve.ts'
 export * from './storage/errors.ts'
 export { type FlightRecordFilesInit, openFlightRecordFiles } from './storage/flight-record-files.ts'

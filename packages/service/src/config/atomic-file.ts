@@ -1,6 +1,6 @@
 /**
  * Replaces a file in one step: written under another name, flushed, renamed, and the folder flushed. After a crash there is either the old
- * file or the new one. For the files that people edit; called by everything in `config/` that writes.
+ * file or the new one. Called by everything in `config/` that writes, and for the small files of `daemon/`.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -14,7 +14,7 @@ import { dirname } from 'node:path'
  */
 export async function replaceFile(
   path: string,
-  text: string,
+  content: string | Uint8Array,
   options: { readonly mode: number; readonly keepMode?: boolean }
 ): Promise<void> {
   const present = await stat(path).catch(missingIsUndefined)
@@ -27,7 +27,7 @@ export async function replaceFile(
     try {
       // What `open` was given is cut down by the umask, and a mode that is kept must not be.
       if (present !== undefined) await handle.chmod(mode)
-      await handle.writeFile(text)
+      await handle.writeFile(content)
       await handle.sync()
     } finally {
       await handle.close()

@@ -6,13 +6,16 @@
  * - `membership.json` lies beside it and stays: a peer that was a member and finds its consensus data gone comes back as another life of
  *   itself, and one that was removed stays out; neither forms a cluster of its own (`plan.ts` decides).
  *
- * Both are replaced atomically and synced.
+ * Both have a checksum, and are replaced atomically and synced. The first has a copy beside it, written after it, that counts where it is
+ * damaged or gone, since nothing else says whose the data is. What the second says follows from the first while there is data; and who
+ * removes it to start anew must not find it again.
  */
 
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { type NodeId, nodeNameOf } from '@quorate/raft'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { decodeCheckedJson, encodeCheckedJson, type NodeId, nodeNameOf } from '@quorate/raft'
 import { z } from 'zod'
 import { replaceFile } from '../config/atomic-file.ts'
 import { StartError } from '../errors.ts'
@@ -35,7 +38,11 @@ export type Group = z.infer<typeof groupSchema>
 export type MembershipRecord = z.infer<typeof membershipSchema>
 
 const GROUP_FILE = 'group.json'
+const GROUP_COPY_FILE = 'group-copy.json'
 const MEMBERSHIP_FILE = 'membership.json'
+
+/** There is a file, and it is not as it was written; nor is its copy, if it has one. */
+export class DamagedFileError extends StartError {}
 
 /** A new cluster of one peer that grows by joins. */
 export const randomClusterId = (): string => randomBytes(16).toString('hex')
@@ -67,36 +74,67 @@ export const nameIn = (group: Group, peer: string): NodeId => group.name ?? peer
 /** Goes into the checksums of the log, so that one of another cluster, or of an earlier life of this folder, does not pass for this one. */
 export const seedOf = (group: Group): Uint8Array => Buffer.from(`${group.clusterId}/${group.incarnation}`)
 
-export const readGroup = (raftFolder: string): Promise<Group | undefined> =>
-  readChecked(join(raftFolder, GROUP_FILE), groupSchema)
+/**
+ * @returns undefined if there is neither the file nor its copy
+ * @throws {DamagedFileError} when what is there of the two is damaged
+ * @throws {StartError} when it cannot be read
+ */
+export const readGroup = async (raftFolder: string): Promise<Group | undefined> => (await readBoth(raftFolder)).group
 
-export const writeGroup = (raftFolder: string, group: Group): Promise<void> =>
-  writeDurably(join(raftFolder, GROUP_FILE), group)
+/** As `readGroup`, and writes the file and its copy anew unless both are sound and the same. */
+export async function mendGroup(raftFolder: string): Promise<Group | undefined> {
+  const { group, isWhole } = await readBoth(raftFolder)
+  if (group !== undefined && !isWhole) await writeGroup(raftFolder, group)
+  return group
+}
 
+export async function writeGroup(raftFolder: string, group: Group): Promise<void> {
+  for (const name of [GROUP_FILE, GROUP_COPY_FILE]) await writeChecked(raftFolder, name, group)
+}
+
+/**
+ * @returns undefined if there is no such file
+ * @throws {DamagedFileError} when it is damaged
+ * @throws {StartError} when it cannot be read
+ */
 export const readMembership = (folder: string): Promise<MembershipRecord | undefined> =>
   readChecked(join(folder, MEMBERSHIP_FILE), membershipSchema)
 
 export const writeMembership = (folder: string, record: MembershipRecord): Promise<void> =>
-  writeDurably(join(folder, MEMBERSHIP_FILE), record)
+  writeChecked(folder, MEMBERSHIP_FILE, record)
+
+/** `isWhole`: both files hold it. */
+async function readBoth(raftFolder: string): Promise<{ readonly group: Group | undefined; readonly isWhole: boolean }> {
+  const [group, copy] = await Promise.all(
+    [GROUP_FILE, GROUP_COPY_FILE].map((name) =>
+      readChecked(join(raftFolder, name), groupSchema).catch((error: unknown) => {
+        if (error instanceof DamagedFileError) return error
+        throw error
+      })
+    )
+  )
+  const isSound = (read: Group | DamagedFileError | undefined): read is Group =>
+    read !== undefined && !(read instanceof DamagedFileError)
+  const sound = [group, copy].find(isSound)
+  const damage = group ?? copy
+  if (sound === undefined && damage instanceof DamagedFileError) throw damage
+  return { group: sound, isWhole: isDeepStrictEqual(group, copy) }
+}
 
 async function readChecked<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
-  let text: string
+  let bytes: Uint8Array
   try {
-    text = await readFile(path, 'utf8')
+    bytes = await readFile(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new StartError(`Cannot read ${path}: ${String(error)}`, { cause: error })
   }
-  try {
-    return schema.parse(JSON.parse(text))
-  } catch (error) {
-    throw new StartError(`Cannot use ${path}: it is not what this program wrote there (${String(error)})`, {
-      cause: error
-    })
-  }
+  const read = schema.safeParse(decodeCheckedJson(bytes))
+  if (!read.success) throw new DamagedFileError(`Cannot use ${path}: it is not what this program wrote there`)
+  return read.data
 }
 
-async function writeDurably(path: string, value: object): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await replaceFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 })
+async function writeChecked(folder: string, name: string, value: object): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await replaceFile(join(folder, name), encodeCheckedJson(value), { mode: 0o600 })
 }

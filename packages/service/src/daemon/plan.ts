@@ -11,7 +11,10 @@ export interface Found {
   readonly self: string
   /** Of the consensus data in the folder; undefined if there is none. */
   readonly group: Group | undefined
-  /** Why that data may not be used under its name: it is an older copy, or damaged beyond repair. Undefined: nothing is known against it. */
+  /**
+   * Why the data that is there may not be used under its name: it is an older copy, or damaged beyond repair. Set without a group when
+   * nobody can tell any more whose data it is. Undefined: nothing is known against it.
+   */
   readonly lost: string | undefined
   /** Whether the log holds anything: a fixed peerset that never had a leader has data and no entry. */
   readonly logIsEmpty: boolean
@@ -72,7 +75,19 @@ export function planStart(found: Found): Plan {
     return { type: 'restart', group, forming: found.logIsEmpty, voters: forms ? voters : undefined, note }
   }
   if (membership !== undefined) {
-    return { type: 'rejoin', clusterId: membership.clusterId, why: 'its consensus data is gone from the folder' }
+    return {
+      type: 'rejoin',
+      clusterId: membership.clusterId,
+      why: lost ?? 'its consensus data is gone from the folder'
+    }
+  }
+  if (lost !== undefined) {
+    return {
+      type: 'refuse',
+      reason:
+        `this peer cannot tell which cluster it belongs to: ${lost}. To let it join again, start it with --bootstrap <multiaddr of a member>; ` +
+        'what is in its folder is kept aside then. If it is to form a new cluster, move these files away.'
+    }
   }
   return { type: 'form', voters: votersOf(found) }
 }

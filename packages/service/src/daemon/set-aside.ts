@@ -3,7 +3,7 @@
  * (`config/raft-folder.ts`); nothing is removed but the oldest of too many. Called by `starting.ts` and `run.ts`.
  */
 
-import { access, mkdir } from 'node:fs/promises'
+import { access, mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { moveFolder } from '../config/move-folder.ts'
 import { folderLayout } from '../config/paths.ts'
@@ -21,21 +21,32 @@ export async function moveAside(config: ServiceConfig, log: Logger): Promise<voi
   } else await moveStrayData(config, log)
 }
 
-/** State without consensus data belongs to nothing: a move aside was cut short, or somebody removed `raft/`. It is kept as a backup. */
+/**
+ * State without consensus data belongs to nothing: a move aside was cut short, or somebody removed `raft/`. Nor does consensus data of which
+ * nothing says whose it is. Both are kept as a backup.
+ */
 export async function moveStrayData(config: ServiceConfig, log: Logger): Promise<void> {
   const raft = config.consensus.raft
   const { state, tracker } = folderLayout(config.folder)
-  if (!(await exists(state)) && !(await exists(tracker))) return
+  if (!(await exists(state)) && !(await exists(tracker)) && (await isEmpty(raft.dataFolder))) return
   await mkdir(raft.dataFolder, { recursive: true, mode: 0o700 })
   await moveInto(raft.dataFolder, config)
   const backup = await moveAsideRaft(raft.dataFolder, raft.backupsRotate)
-  log.warn({ backup }, 'state without consensus data was here: it is kept aside')
+  log.warn({ backup }, 'data that belongs to no cluster was here: it is kept aside')
 }
 
 async function moveInto(backup: string, config: ServiceConfig): Promise<void> {
   const { state, tracker } = folderLayout(config.folder)
   if (await exists(state)) await moveFolder(state, join(backup, 'state'))
   if (await exists(tracker)) await moveFolder(tracker, join(backup, 'tracker'))
+}
+
+async function isEmpty(folder: string): Promise<boolean> {
+  const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return []
+    throw error
+  })
+  return entries.length === 0
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -11,13 +11,14 @@ import type { Logger } from '../ports.ts'
 import { askAround } from './ask-around.ts'
 import {
   clusterIdOfPeerset,
+  DamagedFileError,
   foundingGroup,
   type Group,
+  mendGroup,
   nameIn,
   newGroup,
   newIncarnation,
   randomClusterId,
-  readGroup,
   readMembership,
   seedOf,
   writeGroup,
@@ -57,7 +58,13 @@ export async function makePlan({
   lost
 }: Context): Promise<{ plan: Plan; position: DiskPosition }> {
   const raft = config.consensus.raft
-  const group = await readGroup(raft.dataFolder)
+  let damage: string | undefined
+  const orDamaged = (error: unknown): undefined => {
+    if (!(error instanceof DamagedFileError)) throw error
+    damage ??= error.message
+  }
+  const group = await mendGroup(raft.dataFolder).catch(orDamaged)
+  const membership = await readMembership(config.folder).catch(orDamaged)
   if (group !== undefined && peerOf(nameIn(group, network.id)) !== network.id) {
     throw new StartError(
       `the consensus data in ${raft.dataFolder} is that of peer ${peerOf(nameIn(group, network.id))}, and this peer is ${network.id}: move it away, or put its identity.json back`
@@ -69,9 +76,11 @@ export async function makePlan({
   const plan = planStart({
     self: network.id,
     group,
-    lost: lost ?? unreadable,
+    lost: lost ?? unreadable ?? (group === undefined ? damage : undefined),
     logIsEmpty: position.lastIndex === 0,
-    membership: await readMembership(config.folder),
+    // Written at the first READY: where it is damaged, this peer was a member.
+    membership:
+      membership ?? (group && damage !== undefined ? { clusterId: group.clusterId, state: 'member' } : undefined),
     bootstrap: options.bootstrap,
     initPeerset: raft.initPeerset
   })

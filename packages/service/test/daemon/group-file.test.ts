@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
+import { encodeCheckedJson } from '@quorate/raft'
 import {
   clusterIdOfPeerset,
+  mendGroup,
   newGroup,
   randomClusterId,
   readGroup,
@@ -30,23 +32,73 @@ describe('the files about a cluster', () => {
     assert.deepEqual((await readdir(folder)).sort(), ['membership.json', 'raft'])
   })
 
-  it('that somebody changed are an error that names the file, never taken for absent', async (context: TestContext) => {
+  const files = ['group.json', 'group-copy.json'] as const
+
+  it('come back from their copy when a byte is spoilt anywhere, or the file is gone', async (context: TestContext) => {
+    const raft = await temporaryFolder(context)
+    const group = newGroup('c', 'me')
+    await writeGroup(raft, group)
+    const sound = await readFile(join(raft, 'group.json'))
+    assert.deepEqual(await readFile(join(raft, 'group-copy.json')), sound)
+    for (const name of files) {
+      for (let at = 0; at < sound.length; at++) {
+        const bytes = Buffer.from(sound)
+        bytes[at]! ^= 1
+        await writeFile(join(raft, name), bytes)
+        assert.deepEqual(await readGroup(raft), group, `byte ${at} of ${name}`)
+      }
+      await rm(join(raft, name))
+      assert.deepEqual(await readGroup(raft), group)
+      await writeFile(join(raft, name), sound)
+    }
+  })
+
+  it('are whole again after they were mended', async (context: TestContext) => {
+    const raft = await temporaryFolder(context)
+    const group = newGroup('c', 'me')
+    for (const [spoilt, sound] of [files, files.toReversed()] as [string, string][]) {
+      await writeGroup(raft, group)
+      await writeFile(join(raft, spoilt), 'nonsense')
+      assert.deepEqual(await mendGroup(raft), group)
+      await rm(join(raft, sound))
+      assert.deepEqual(await readGroup(raft), group)
+    }
+  })
+
+  it('count before their copy, as after a crash between the two', async (context: TestContext) => {
+    const raft = await temporaryFolder(context)
+    const group = newGroup('c', 'me')
+    await writeGroup(raft, group)
+    const older = await readFile(join(raft, 'group-copy.json'))
+    await writeGroup(raft, { ...group, quarantined: 'it is old' })
+    await writeFile(join(raft, 'group-copy.json'), older)
+    assert.equal((await mendGroup(raft))?.quarantined, 'it is old')
+    await rm(join(raft, 'group.json'))
+    assert.equal((await readGroup(raft))?.quarantined, 'it is old')
+  })
+
+  it('that are damaged with their copy are an error that names the file, never taken for absent', async (context: TestContext) => {
     const folder = await temporaryFolder(context)
     const raft = join(folder, 'raft')
     await mkdir(raft, { recursive: true })
-    for (const text of [
-      '',
-      '{',
-      'null',
-      '[]',
-      '{"clusterId":"c"}',
-      '{"clusterId":"","incarnation":"x"}',
-      '{"clusterId":"c","state":"chief"}'
-    ]) {
-      await writeFile(join(raft, 'group.json'), text)
-      await writeFile(join(folder, 'membership.json'), text)
-      await assert.rejects(readGroup(raft), { name: 'StartError', message: /^Cannot use .*group\.json/ })
-      await assert.rejects(readMembership(folder), { name: 'StartError', message: /^Cannot use .*membership\.json/ })
+    const contents = [
+      null,
+      [],
+      {},
+      { clusterId: 'c' },
+      { clusterId: '', incarnation: 'x' },
+      { clusterId: 'c', state: 'chief' }
+    ]
+    for (const bytes of [Buffer.from(''), Buffer.from('{'), ...contents.map(encodeCheckedJson)]) {
+      await writeFile(join(raft, 'group.json'), bytes)
+      await writeFile(join(folder, 'membership.json'), bytes)
+      for (const isCopied of [false, true]) {
+        if (isCopied) await writeFile(join(raft, 'group-copy.json'), bytes)
+        await assert.rejects(readGroup(raft), { name: 'StartError', message: /^Cannot use .*group\.json/ })
+        await assert.rejects(mendGroup(raft), { name: 'StartError', message: /^Cannot use .*group\.json/ })
+        await assert.rejects(readMembership(folder), { name: 'StartError', message: /^Cannot use .*membership\.json/ })
+      }
+      await rm(join(raft, 'group-copy.json'))
     }
   })
 

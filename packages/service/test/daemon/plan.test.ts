@@ -109,6 +109,16 @@ const rows: [fact: string, found: Partial<Found>, plan: object | RegExp][] = [
   ],
   ['a removed peer stops although data is there', { membership: removed, group, logIsEmpty: false }, /was removed/],
   ['a removed peer stops, whatever the peerset says', { membership: removed, initPeerset: ['a'] }, /was removed/],
+  [
+    "a member whose data is nobody's comes back",
+    { membership: member, lost: 'its file is damaged' },
+    rejoin('its file is damaged')
+  ],
+  [
+    'a peer that cannot tell whether it was a member forms nothing',
+    { lost: 'its file is damaged', initPeerset: ['a'] },
+    /cannot tell which cluster it belongs to: its file is damaged\. .*--bootstrap/
+  ],
   ['--bootstrap joins', { bootstrap: ['x'] }, { type: 'join', addresses: ['x'], current: undefined }],
   [
     '--bootstrap keeps the data until the others have said yes',

@@ -1,7 +1,7 @@
 /** What a daemon finds in its folder, and what it makes of the decision how to start. On real files, without a network. */
 
 import assert from 'node:assert/strict'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { openSegmentLog } from '@quorate/raft'
@@ -111,6 +111,51 @@ describe('a look at the folder', () => {
   })
 })
 
+describe('a look at a folder whose small files are damaged', () => {
+  const spoil = async (folder: string, ...names: string[]): Promise<void> => {
+    for (const name of names) await writeFile(join(folder, name), 'nonsense')
+  }
+  const group = newGroup('c', 'me')
+
+  it('finds the data when one of group.json and its copy is sound, and mends the other', async (context) => {
+    const here = await world(context)
+    await writeData(here.raftFolder, group)
+    await spoil(here.raftFolder, 'group.json')
+    assert.equal((await makePlan(here)).plan.type, 'restart')
+    await spoil(here.raftFolder, 'group-copy.json')
+    assert.equal((await makePlan(here)).plan.type, 'restart')
+  })
+
+  it("finds that the data is nobody's when both are not: it is to come back to the cluster of membership.json", async (context) => {
+    const here = await world(context)
+    await writeData(here.raftFolder, group)
+    await writeMembership(here.config.folder, { clusterId: 'c', state: 'member' })
+    await spoil(here.raftFolder, 'group.json', 'group-copy.json')
+    const { plan } = await makePlan(here)
+    assert.ok(plan.type === 'rejoin')
+    assert.equal(plan.clusterId, 'c')
+    assert.match(plan.why, /group\.json/)
+  })
+
+  it('without a sound file of either kind forms nothing, and says so; --bootstrap lets it in', async (context) => {
+    const here = await world(context, { initPeerset: ['a', 'b'] })
+    await spoil(here.config.folder, 'membership.json')
+    const { plan } = await makePlan(here)
+    assert.ok(plan.type === 'refuse')
+    assert.match(plan.reason, /cannot tell which cluster it belongs to: .*membership\.json.*--bootstrap/)
+    const joining = { ...here, options: { ...here.options, bootstrap: ['x'] } }
+    assert.deepEqual((await makePlan(joining)).plan, { type: 'join', addresses: ['x'], current: undefined })
+  })
+
+  it('takes a damaged membership.json beside the data for that of a member, which may have lost its log', async (context) => {
+    const here = await world(context, { initPeerset: ['a', 'b'] })
+    await writeGroup(here.raftFolder, foundingGroup('c'))
+    await spoil(here.config.folder, 'membership.json')
+    const { plan } = await makePlan(here)
+    assert.equal(plan.type, 'rejoin')
+  })
+})
+
 describe('a start', () => {
   it('that forms a cluster alone gives this peer a name of its own', async (context) => {
     const here = await world(context)
@@ -134,6 +179,17 @@ describe('a start', () => {
     assert.ok(start !== 'removed')
     assert.equal(start.group.clusterId, clusterIdOfPeerset(['me', 'b']))
     assert.deepEqual([start.group.name, start.bootstrap?.voters, start.forming], [undefined, ['b', 'me'], true])
+  })
+
+  it('that forms a cluster keeps data aside of which nothing says whose it is', async (context) => {
+    const here = await world(context)
+    await writeData(here.raftFolder, newGroup('c', 'me'))
+    for (const name of ['group.json', 'group-copy.json']) await rm(join(here.raftFolder, name))
+    const { plan } = await makePlan(here)
+    assert.ok(plan.type === 'form')
+    await carryOut(plan, here)
+    assert.ok((await readdir(`${here.raftFolder}.old.0`)).some((name) => name.startsWith('hard-state')))
+    assert.equal((await makePlan(here)).position.lastIndex, 0)
   })
 
   const member = { clusterId: 'c', confirmed: true, member: true, names: ['me'], tookPart: true, peers: [] }
@@ -172,8 +228,7 @@ describe('a start', () => {
     await carryOut(plan, here)
     assert.deepEqual(before, ['membership.json', 'raft', 'state'])
     assert.deepEqual((await readdir(here.config.folder)).sort(), ['membership.json', 'raft', 'raft.old.0'])
-    const kept = JSON.parse(await readFile(join(`${here.raftFolder}.old.0`, 'group.json'), 'utf8')) as Group
-    assert.equal(kept.incarnation, old.incarnation)
+    assert.deepEqual(await readGroup(`${here.raftFolder}.old.0`), old)
     assert.ok((await readdir(`${here.raftFolder}.old.0`)).includes('state'))
   })
 
