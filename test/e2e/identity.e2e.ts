@@ -31,8 +31,9 @@ async function foundingCluster(): Promise<readonly Daemon[]> {
 
 /** The name under which a peer's data stands in the configuration. */
 async function nameOf(daemon: Daemon): Promise<string> {
-  const group = JSON.parse(await readFile(join(daemon.folder, 'raft', 'group.json'), 'utf8')) as { name?: string }
-  return group.name ?? daemon.id
+  const text = await readFile(join(daemon.folder, 'raft', 'group.json'), 'utf8')
+  const { content } = JSON.parse(text) as { content: { name?: string } }
+  return content.name ?? daemon.id
 }
 
 /** Waits until all vote, and each has every pin that was acknowledged, and none that nobody asked for. */
@@ -188,11 +189,18 @@ describe('a cluster that lost its majority', () => {
     assert.deepEqual((await readdir(first.folder, { recursive: true })).sort(), before)
   })
 
-  it('refuses a recovery without the peer itself, and one without data', async () => {
+  it('refuses a recovery without the peer itself, with a stranger, and one without data', async () => {
     const [first, second] = daemons as [Daemon, Daemon, Daemon]
     const { code, stderr } = await recover(first, ['--peers', second.id, '--yes'])
     assert.equal(code, 1)
     assert.match(stderr, /name the peers that are left with --peers, this one among them/)
+    const nonsense = await recover(first, ['--peers', `${first.id},nonsense`, '--yes'])
+    assert.equal(nonsense.code, 1)
+    assert.match(nonsense.stderr, /Cannot recover a cluster with "nonsense": it is no peer ID/)
+    const stranger = '12D3KooWEZXjE41uU4EL2gpkAQeDXYok6wghN7wwNVPF5bwkaNfS'
+    const strange = await recover(first, ['--peers', `${first.id},${stranger}`, '--yes'])
+    assert.equal(strange.code, 1)
+    assert.ok(strange.stderr.includes(`Cannot recover a cluster with ${stranger}: its members are`))
     assert.equal((await recover(first, [])).code, 1)
   })
 

@@ -3,6 +3,7 @@
  * `main.ts`. With `--dry-run` it only says, so that the peer that holds the most can be chosen.
  */
 
+import { peerIdFromString } from '@libp2p/peer-id'
 import { StartError } from '../errors.ts'
 import type { FolderPosition, RecoverFolder } from '../recovery/recover.ts'
 import { type CommandIo, Questions } from './io.ts'
@@ -39,7 +40,7 @@ export async function runRecover(init: RecoverArguments, io: CommandIo): Promise
     const position = await examine(at)
     io.out(describePosition(position, id))
     if (init.dryRun) return 0
-    const awaited = awaitedOf(init.peers, id)
+    const awaited = awaitedOf(init.peers, id, position)
     io.out(describeLoss(position, [id, ...awaited]))
     if (!init.yes && !(await questions.confirm('The cluster will be made anew from this peer.'))) return 0
     const { clusterId } = await recover(at, awaited)
@@ -51,14 +52,35 @@ export async function runRecover(init: RecoverArguments, io: CommandIo): Promise
   }
 }
 
-/** @throws {StartError} unless this peer is among those named */
-function awaitedOf(peers: readonly string[], id: string): readonly string[] {
+/**
+ * The others of those named.
+ *
+ * @throws {StartError} unless all are peer IDs of members of the old cluster, and this peer is among them
+ */
+function awaitedOf(named: readonly string[], id: string, { members, damage }: FolderPosition): readonly string[] {
+  const peers = named.map(canonicalPeerId)
   if (!peers.includes(id)) {
     throw new StartError(
       `Cannot recover a cluster without this peer: name the peers that are left with --peers, this one among them, which is ${id}`
     )
   }
-  return [...new Set(peers)].filter((peer) => peer !== id)
+  const awaited = [...new Set(peers)].filter((peer) => peer !== id)
+  // Of a log that is damaged the last members may not be known.
+  const strangers = damage === undefined ? awaited.filter((peer) => !members.includes(peer)) : []
+  if (strangers.length > 0) {
+    throw new StartError(
+      `Cannot recover a cluster with ${strangers.join(', ')}: its members are ${members.join(', ')}. Name those that are left; any other peer joins afterwards`
+    )
+  }
+  return awaited
+}
+
+function canonicalPeerId(text: string): string {
+  try {
+    return peerIdFromString(text).toString()
+  } catch (error) {
+    throw new StartError(`Cannot recover a cluster with ${JSON.stringify(text)}: it is no peer ID`, { cause: error })
+  }
 }
 
 export function describePosition(position: FolderPosition, id: string): string {
