@@ -1,7 +1,10 @@
 /**
  * How long nobody can write when the leader dies, hangs, or hands over: three whole peers, and clients that write at the two that do not
  * lead, one write after the other. A gap is the longest time without an acknowledgement to any of them, from the last before the fault
- * to the first after it. A write that a peer answers with an error counts as refused.
+ * until each client has written again. A write that a peer answers with an error counts as refused.
+ *
+ * Beside it stand the longest times without an acknowledgement in the half second before each fault, and in the half second after its gap:
+ * what the disk and the machine do by themselves, and whether a second pause follows.
  *
  *   node --conditions=quorate-source test/bench/peers/failover.ts [--short]
  *
@@ -27,7 +30,7 @@ export interface FailoverBenchOptions {
   readonly kills?: number
   /** @default 20 */
   readonly stops?: number
-  /** @default 50 */
+  /** @default 100 */
   readonly transfers?: number
 }
 
@@ -35,7 +38,7 @@ export const shortFailover: FailoverBenchOptions = { kills: 2, stops: 1, transfe
 
 /** Writing before a fault, so that what precedes it is the usual. */
 const STEADY_MS = 500
-/** Writing after it: a second pause would count too. */
+/** Writing after it, in which a second pause would show. */
 const AFTER_MS = 500
 /** How long a leader hangs at most. */
 const HANG_MS = 10_000
@@ -43,6 +46,8 @@ const BOUNDS_MS = [25, 50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 
 
 interface Round {
   readonly gapMs: number
+  readonly beforeMs: number
+  readonly afterMs: number
   readonly refusals: readonly string[]
 }
 
@@ -53,7 +58,7 @@ interface Goals {
 }
 
 export async function runFailoverBench(options: FailoverBenchOptions = {}): Promise<void> {
-  const { kills = 50, stops = 20, transfers = 50 } = options
+  const { kills = 50, stops = 20, transfers = 100 } = options
   console.log('failover: three whole peers, a client at each that does not lead; time without an acknowledged write')
   const daemons = await bootstrapCluster(3)
   try {
@@ -111,33 +116,42 @@ async function round(daemons: readonly Daemon[], fault: Fault): Promise<Round> {
     )
     await delay(AFTER_MS)
     await Promise.all(writers.map((writer) => writer.stop()))
-    return { gapMs: longestGap(writers, faultMs), refusals: writers.flatMap(({ refusals }) => refusals) }
+    return { ...longestGaps(writers, faultMs), refusals: writers.flatMap(({ refusals }) => refusals) }
   } finally {
     await repair()
     await Promise.all(writers.map((writer) => writer.stop()))
   }
 }
 
-function longestGap(writers: readonly Writer[], faultMs: number): number {
+function longestGaps(writers: readonly Writer[], faultMs: number): Omit<Round, 'refusals'> {
   const times = writers.flatMap(({ acks }) => acks.map(({ atMs }) => atMs)).sort((a, b) => a - b)
-  let longest = 0
-  for (const [n, atMs] of times.entries()) {
-    const before = times[n - 1]
-    if (before !== undefined && atMs > faultMs) longest = Math.max(longest, atMs - before)
+  const overMs = Math.max(...writers.map(({ acks }) => acks.find(({ fromMs }) => fromMs > faultMs)!.atMs))
+  /** Of the gaps that end in this span. */
+  const longest = (afterMs: number, untilMs: number): number =>
+    Math.max(0, ...times.map((atMs, n) => (atMs > afterMs && atMs <= untilMs && n > 0 ? atMs - times[n - 1]! : 0)))
+  return {
+    beforeMs: longest(0, faultMs),
+    gapMs: longest(faultMs, overMs),
+    afterMs: longest(overMs, Number.POSITIVE_INFINITY)
   }
-  return longest
 }
 
 function report(what: string, all: readonly Round[], goals: Goals): void {
   if (all.length === 0) return
   const gaps = all.map(({ gapMs }) => gapMs)
   const refusals = all.flatMap((one) => one.refusals)
-  const values = [0.5, 0.9, 0.99].map((q) => `p${q * 100} ${quantile(gaps, q).toFixed(0)}`)
   const goal = goals.p50Ms === undefined ? '' : `p50 ${goals.p50Ms}, `
-  console.log(`  ${what}, ${gaps.length} times: ${values.join(', ')}, longest ${Math.max(...gaps).toFixed(0)} ms`)
+  console.log(`  ${what}, ${gaps.length} times: ${spread(gaps)}`)
+  console.log(`  in the ${STEADY_MS} ms before: ${spread(all.map(({ beforeMs }) => beforeMs))}`)
+  console.log(`  in the ${AFTER_MS} ms after: ${spread(all.map(({ afterMs }) => afterMs))}`)
   console.log(`  goal: ${goal}p99 ${goals.p99Ms} ms, no write refused; refused: ${refusals.length}`)
   for (const text of new Set(refusals)) console.log(`    ${text}`)
   printHistogram(gaps, BOUNDS_MS)
+}
+
+function spread(gapsMs: readonly number[]): string {
+  const values = [0.5, 0.9, 0.99].map((q) => `p${q * 100} ${quantile(gapsMs, q).toFixed(0)}`)
+  return `${values.join(', ')}, longest ${Math.max(...gapsMs).toFixed(0)} ms`
 }
 
 if (import.meta.main) {
