@@ -18,6 +18,7 @@ import { type ClusterConfig, type CoreStatus, type NodeId, peerOf, type Raft } f
 import type { AbortOptions } from '../ports.ts'
 import type { PeerRpc } from '../rpc/peer-rpc.ts'
 import type { OpResult } from '../state/ops.ts'
+import { peersOf } from './member-names.ts'
 import type { RaftConsensus } from './raft-consensus.ts'
 
 /** A peer that has not said how it stands by then is listed with an error. */
@@ -77,7 +78,7 @@ export class Leadership {
     } catch (error) {
       options.signal?.throwIfAborted()
       const message = error instanceof Error ? error.message : String(error)
-      const voice = voiceOf(raft.status().config, peer)
+      const voice = voiceOf(raft.status().config, (name) => peerOf(name) === peer)
       return { ...unknownPeer, id: peer, peername: peernameOf(peer), error: message || 'it could not be asked', voice }
     }
   }
@@ -93,8 +94,9 @@ export class Leadership {
     let node: NodeId | undefined
     if (to !== undefined && role === 'leader') {
       if (to === this.id) throw refused(to, 'it leads already')
-      node = config.voters.findLast((voter) => peerOf(voter) === to)
-      if (node === undefined) throw refused(to, isMember(config, to) ? 'it is a learner' : 'it is no member')
+      const voice = voiceOf(config, (name) => peerOf(name) === to)
+      if (voice !== 'voter') throw refused(to, whyNot[voice])
+      node = config.voters.find((name) => peerOf(name) === to)
     }
     try {
       await raft.transferLeadership(node, { signal })
@@ -103,6 +105,12 @@ export class Leadership {
     }
     return confirmed(consensus.leader(), to)
   }
+}
+
+const whyNot: Readonly<Record<Exclude<RaftVoice, 'voter'>, string>> = {
+  learner: 'it is a learner',
+  leaving: 'it is leaving',
+  '': 'it is no member'
 }
 
 const refused = (to: PeerIdString, why: string): ApiError =>
@@ -146,16 +154,14 @@ const unknownPeer: Omit<RaftPeer, 'id'> = {
   notes: []
 }
 
-const peersOf = (nodes: readonly NodeId[]): PeerIdString[] => [...new Set(nodes.map(peerOf))].sort()
-
-const isMember = ({ voters, outgoing, learners }: ClusterConfig, peer: PeerIdString): boolean =>
-  [...voters, ...outgoing, ...learners].some((node) => peerOf(node) === peer)
-
-function voiceOf({ voters, outgoing, learners }: ClusterConfig, peer: PeerIdString): RaftVoice {
-  const among = (nodes: readonly NodeId[]): boolean => nodes.some((node) => peerOf(node) === peer)
-  if (among(voters)) return 'voter'
-  if (among(learners)) return 'learner'
-  return among(outgoing) ? 'leaving' : ''
+/**
+ * @param isIt - tells the names of the node, or of all lives of a peer: one that comes back is the learner that it is, and no longer the voter
+ *   that it was (`member-names.ts`)
+ */
+function voiceOf({ voters, outgoing, learners }: ClusterConfig, isIt: (name: NodeId) => boolean): RaftVoice {
+  if (learners.some(isIt)) return 'learner'
+  if (voters.some(isIt)) return 'voter'
+  return outgoing.some(isIt) ? 'leaving' : ''
 }
 
 /** A node's status in the words of the API. */
@@ -166,7 +172,7 @@ function describePeer(status: CoreStatus, id: PeerIdString, peername: string): R
     peername,
     error: '',
     role,
-    voice: voiceOf(status.config, id),
+    voice: voiceOf(status.config, (name) => name === status.id),
     term: status.term,
     leader: status.leader === undefined ? undefined : peerOf(status.leader),
     baseIndex: status.baseIndex,

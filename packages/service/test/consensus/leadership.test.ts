@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ApiError } from '@quorate/client/api'
-import type { PeerStatus } from '@quorate/raft'
+import { type PeerStatus, peerOf } from '@quorate/raft'
 import { Leadership } from '../../src/consensus/leadership.ts'
 import { Membership } from '../../src/consensus/membership.ts'
 import { RaftConsensus } from '../../src/consensus/raft-consensus.ts'
@@ -19,8 +19,9 @@ class TransferringRaft extends FakeRaft {
   }
 }
 
-function setUp(leader: string | undefined, waitMs = 60_000) {
-  const raft = new TransferringRaft('a', { voters: ['a', 'b', 'c'], learners: ['d'] })
+function setUp(leader: string | undefined, waitMs = 60_000, name = 'a') {
+  const id = peerOf(name)
+  const raft = new TransferringRaft(name, { voters: ['a', 'b', 'c'], learners: ['d'] })
   raft.leader = leader
   const rpc = new FakeRpc()
   const membership = new Membership(
@@ -29,9 +30,9 @@ function setUp(leader: string | undefined, waitMs = 60_000) {
   )
   const consensus = new RaftConsensus(
     { raft, rpc: rpc.asPeerRpc, membership, logger: silent, connected: () => new Set(['a', 'b']) },
-    { id: 'a', waitForLeaderTimeoutMs: waitMs }
+    { id, waitForLeaderTimeoutMs: waitMs }
   )
-  const leadership = new Leadership({ raft, rpc: rpc.asPeerRpc, consensus, peernameOf: (peer) => `${peer}-name` }, 'a')
+  const leadership = new Leadership({ raft, rpc: rpc.asPeerRpc, consensus, peernameOf: (peer) => `${peer}-name` }, id)
   return { raft, rpc, leadership }
 }
 
@@ -78,6 +79,16 @@ describe('a hand-over', () => {
     await assert.rejects(leadership.transfer('d'), apiError('transfer-refused', /^cannot .* to d: it is a learner$/))
     await assert.rejects(leadership.transfer('x'), apiError('transfer-refused', /^cannot .* to x: it is no member$/))
     assert.deepEqual(raft.asked, [])
+  })
+
+  it('is refused to a peer that comes back and does not vote yet, and to one that leaves', async () => {
+    const { raft, leadership } = setUp('a')
+    raft.config = { voters: ['a', 'b'], outgoing: ['a', 'b', 'c'], learners: ['b#00000002'] }
+    await assert.rejects(leadership.transfer('b'), apiError('transfer-refused', /^cannot .* to b: it is a learner$/))
+    await assert.rejects(leadership.transfer('c'), apiError('transfer-refused', /^cannot .* to c: it is leaving$/))
+    raft.config = { voters: ['a', 'b#00000002', 'c'], outgoing: [], learners: [] }
+    assert.equal(await leadership.transfer('b'), 'b')
+    assert.deepEqual(raft.asked, ['b#00000002'])
   })
 
   it('that comes to nothing says so, and is not tried again', async () => {
@@ -170,5 +181,25 @@ describe('the status of the agreement', () => {
         ['d', '', 'learner', 'no answer', 'd-name']
       ]
     )
+  })
+
+  it('calls a peer that comes back a learner until it votes under its new name', async () => {
+    const name = 'b#00000002'
+    const back = { voters: ['a', 'b', 'c'], outgoing: [], learners: [name] }
+    const voices = async ({ leadership }: ReturnType<typeof setUp>) =>
+      (await collect(leadership.status())).map(({ id, voice }) => `${id} ${voice}`)
+
+    const leader = setUp('a')
+    leader.raft.config = back
+    assert.deepEqual(await voices(leader), ['a voter', 'b learner', 'c voter'])
+    leader.raft.config = { voters: ['a', name, 'c'], outgoing: ['a', 'b', 'c'], learners: [] }
+    assert.deepEqual(await voices(leader), ['a voter', 'b voter', 'c voter'])
+
+    const itself = setUp('a', undefined, name)
+    itself.raft.config = back
+    assert.equal((await voices(itself))[1], 'b learner')
+    // Its state is of before it came back, when the voter of its name was another life of it.
+    itself.raft.config = { ...back, learners: [] }
+    assert.equal((await voices(itself))[1], 'b ')
   })
 })
