@@ -12,7 +12,8 @@ import {
   type FullSimulationReport,
   simulateFull
 } from './full/simulate-full.ts'
-import { DEFAULT_FAULTS_MS, type SimulationInit, type SimulationReport, simulate } from './simulate.ts'
+import { DEFAULT_FAULTS_MS, simulate } from './simulate.ts'
+import type { SimulationInit, SimulationReport } from './simulation.ts'
 import { FAULT_FAMILIES, type FaultFamily } from './swarm.ts'
 
 type Family = FaultFamily | DiskFaultFamily

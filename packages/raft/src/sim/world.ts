@@ -5,7 +5,7 @@
  * Called by everything in `sim/`; calls only the dispatcher it is given. Events are pooled: a run of an hour makes millions.
  */
 
-/** What an event is for; `Simulation.dispatch` gives each to its owner. */
+/** What an event is for; `dispatch` of a run gives each to its owner. */
 export const EventKind = {
   tick: 1,
   deliver: 2,

@@ -11,12 +11,21 @@ import { NO_MUTATIONS } from '../../core/mutations.ts'
 import type { ClusterConfig } from '../../core/types.ts'
 import { History, TraceCode } from '../history.ts'
 import { Panel } from '../judges/panel.ts'
-import { Violation } from '../judges/violation.ts'
 import { LivenessPhase } from '../liveness.ts'
 import { Nemesis } from '../nemesis.ts'
 import { Network } from '../network.ts'
 import { Prng } from '../prng.ts'
-import { configReader, type SimulationInit, type SimulationReport, type SimulationViolation } from '../simulate.ts'
+import {
+  configReader,
+  dispatch,
+  replayCommand,
+  reportOf,
+  type SimulationInit,
+  type SimulationParts,
+  type SimulationReport,
+  type SimulationViolation,
+  violationOf
+} from '../simulation.ts'
 import { drawProfile, type FaultFamily } from '../swarm.ts'
 import { Workload } from '../workload.ts'
 import { EventKind, type SimEvent, World } from '../world.ts'
@@ -58,17 +67,6 @@ export function simulateFull(init: FullSimulationInit): Promise<FullSimulationRe
   return new FullSimulation(init).run()
 }
 
-const replayCommand = (init: FullSimulationInit): string => {
-  const parts = [`npm run test:simulation -- --full --seed=${init.seed} --nodes=${init.nodes ?? 5}`]
-  if (init.faultsMs !== undefined) parts.push(`--faults-ms=${init.faultsMs}`)
-  for (const mutation of init.mutations ?? NO_MUTATIONS) parts.push(`--mutation=${mutation}`)
-  for (const bug of init.bugs ?? []) parts.push(`--mutation=${bug}`)
-  for (const family of init.without ?? []) parts.push(`--without=${family}`)
-  if (init.consequencesOnly === true) parts.push('--consequences-only')
-  if (init.pace !== undefined && init.pace !== 'drawn') parts.push(`--pace=${init.pace}`)
-  return parts.join(' ')
-}
-
 /** All promises that an event has set off have come to rest. */
 const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
@@ -76,17 +74,14 @@ class FullSimulation {
   readonly #init: FullSimulationInit
   readonly #world = new World()
   readonly #history = new History()
-  readonly #network: Network<Packet>
   readonly #nodes: FullNode[] = []
-  readonly #panel: Panel
-  readonly #nemesis: Nemesis
+  readonly #parts: SimulationParts
+  readonly #full: FullProfile
   readonly #disks: DiskNemesis
   readonly #service: Service
-  readonly #workload: Workload
-  readonly #liveness: LivenessPhase
-  readonly #profile: FullSimulationReport['profile']
-  readonly #full: FullProfile
   #objection: unknown
+  /** All faults are over. */
+  #calm = false
 
   constructor(init: FullSimulationInit) {
     this.#init = init
@@ -96,19 +91,18 @@ class FullSimulation {
     const drawn = drawProfile(prng.fork('profile'), without as FaultFamily[], pace)
     const { full, profile } = drawFullProfile(prng.fork('full profile'), drawn, without)
     this.#full = full
-    this.#profile = profile
     const size = voterCount + profile.spares
     const ids = Array.from({ length: size }, (_, slot) => `n${slot}`)
     const first: ClusterConfig = { voters: ids.slice(0, voterCount), outgoing: [], learners: [] }
-    this.#network = new Network<Packet>(this.#world, prng.fork('network'), profile.network, size)
+    const network = new Network<Packet>(this.#world, prng.fork('network'), profile.network, size)
     const checksum = (bytes: Uint8Array, seed: number): number => crc32(bytes, seed)
-    this.#panel = new Panel([], configReader(), checksum, profile.core.electionTimeoutMs, consequencesOnly, false)
+    const panel = new Panel([], configReader(), checksum, profile.core.electionTimeoutMs, consequencesOnly, false)
     const judge = (task: () => void): void => this.#judge(task)
     const around: FullSurroundings = {
       world: this.#world,
-      board: new Switchboard(this.#network),
+      board: new Switchboard(network),
       history: this.#history,
-      panel: this.#panel,
+      panel,
       mutations: init.mutations ?? NO_MUTATIONS,
       bugs,
       consequencesOnly,
@@ -117,8 +111,8 @@ class FullSimulation {
       first,
       judge,
       onElection: (slot, stage) => {
-        this.#nemesis.electionSeen(slot, stage)
-        if (stage === 'leads') this.#workload.leaderSeen(slot)
+        nemesis.electionSeen(slot, stage)
+        if (stage === 'leads') workload.leaderSeen(slot)
       },
       onHalt: (slot, message, faulted) => this.#disks.halted(slot, message, faulted),
       onNotStarted: (slot, error, faulted) => this.#disks.notStarted(slot, error, faulted)
@@ -126,13 +120,13 @@ class FullSimulation {
     for (let slot = 0; slot < size; slot++) this.#nodes.push(new FullNode(slot, prng.fork(`node ${slot}`), around))
     const components = {
       world: this.#world,
-      network: this.#network,
+      network,
       history: this.#history,
-      panel: this.#panel,
+      panel,
       nodes: this.#nodes,
       profile
     }
-    this.#nemesis = new Nemesis(components, prng.fork('nemesis'))
+    const nemesis = new Nemesis(components, prng.fork('nemesis'))
     this.#service = new Service(this.#world, this.#nodes, profile.core.electionTimeoutMs)
     this.#disks = new DiskNemesis(
       {
@@ -148,23 +142,24 @@ class FullSimulation {
       },
       prng.fork('disks')
     )
-    this.#workload = new Workload(
+    const workload = new Workload(
       this.#world,
       this.#history,
       this.#nodes,
-      this.#panel.registers,
+      panel.registers,
       profile.workload,
       prng.fork('workload'),
       profile.standing
     )
-    this.#liveness = new LivenessPhase({
+    const liveness = new LivenessPhase({
       ...components,
       around,
-      nemesis: this.#nemesis,
-      workload: this.#workload,
+      nemesis,
+      workload,
       settled: () => this.#service.idle,
       slackUs: DRIVER_SLACK_US
     })
+    this.#parts = { ...components, nemesis, workload, liveness }
   }
 
   /** What a judge says within a call of the driver must not be swallowed by it. */
@@ -187,51 +182,36 @@ class FullSimulation {
       })
       return
     }
-    this.#nemesis.diskFailed(slot)
+    this.#parts.nemesis.diskFailed(slot)
   }
-
-  #calm = false
 
   async run(): Promise<FullSimulationReport> {
     let violation: SimulationViolation | undefined
     try {
       await this.#phases()
     } catch (error) {
-      violation = this.#describe(error)
+      violation = violationOf(error, this.#parts)
     }
     for (const node of this.#nodes) node.crash()
-    return {
-      seed: this.#init.seed,
-      nodes: this.#init.nodes ?? 5,
-      violation,
-      traceHash: this.#history.hash(),
-      simulatedMs: this.#world.nowUs / 1000,
-      events: this.#world.events,
-      terms: this.#panel.elections.terms,
-      committed: this.#panel.committed.lastIndex,
-      workload: this.#workload.stats,
-      nemesis: this.#nemesis.stats,
-      network: this.#network.stats,
-      profile: this.#profile,
-      disks: this.#disks.stats,
-      full: this.#full,
-      replay: replayCommand(this.#init)
-    }
+    const { mutations = NO_MUTATIONS, bugs = [] } = this.#init
+    const replay = replayCommand(this.#init, [...mutations, ...bugs], '--full')
+    return { ...reportOf(this.#init, this.#parts, violation, replay), disks: this.#disks.stats, full: this.#full }
   }
 
   async #phases(): Promise<void> {
+    const { nemesis, workload, liveness, panel } = this.#parts
     for (const node of this.#nodes) node.start()
-    this.#workload.start()
-    this.#nemesis.start()
+    workload.start()
+    nemesis.start()
     this.#disks.start()
     this.#service.start()
     await this.#run((this.#init.faultsMs ?? DEFAULT_FULL_FAULTS_MS) * 1000, () => true)
     this.#history.note(this.#world.nowUs, TraceCode.phase, -1, 2, 0, 'all is repaired')
     this.#calm = true
     this.#disks.stop()
-    this.#liveness.begin()
-    await this.#run(Number.MAX_SAFE_INTEGER, () => !this.#liveness.over)
-    this.#panel.registers.judge()
+    liveness.begin()
+    await this.#run(Number.MAX_SAFE_INTEGER, () => !liveness.over)
+    panel.registers.judge()
   }
 
   async #run(untilUs: number, goesOn: () => boolean): Promise<void> {
@@ -246,48 +226,18 @@ class FullSimulation {
     if (this.#objection !== undefined) throw this.#objection
   }
 
-  #describe(error: unknown): SimulationViolation {
-    const judge = error instanceof Violation ? error.judge : 'exception'
-    const message = error instanceof Violation ? error.message : String(error instanceof Error ? error.stack : error)
-    return { judge, message, atMs: this.#world.nowUs / 1000, lastEvents: this.#history.last(400) }
-  }
-
   #dispatch(event: SimEvent): void {
     const { slot, a, b, payload } = event
     const node = this.#nodes[slot] as FullNode
     switch (event.kind) {
-      case EventKind.call:
-        ;(payload as () => void)()
-        break
       case EventKind.deliver:
         node.deliver(a, b, payload as Packet)
         break
       case EventKind.peerHint:
         node.peerHint(a, payload as string, b === 1)
         break
-      case EventKind.restart:
-        this.#nemesis.restart(slot, a)
-        break
-      case EventKind.resume:
-        this.#nemesis.resume(slot, a)
-        break
-      case EventKind.nemesis:
-        this.#nemesis.act(a, slot)
-        break
-      case EventKind.heal:
-        this.#nemesis.heal(a)
-        break
-      case EventKind.strike:
-        this.#nemesis.strike(slot, a === 1)
-        break
-      case EventKind.workload:
-        this.#workload.act(a)
-        break
-      case EventKind.inspect:
-        this.#liveness.inspect()
-        break
       default:
-        break
+        dispatch(event, this.#parts)
     }
   }
 }
