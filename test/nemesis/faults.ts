@@ -130,7 +130,9 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     const victim = pickVictim(context)
     const who = describe(context, victim)
     await victim.end('SIGKILL')
-    const path = random.pick(await filesIn(victim.raftFolder))
+    const files = await filesIn(victim.raftFolder)
+    if (files.length === 0) return startWithoutData(context, victim)
+    const path = random.pick(files)
     const bytes = await readFile(path)
     const at = random.below(Math.max(1, bytes.length))
     const count = Math.min(1 + random.below(16), bytes.length - at)
@@ -152,6 +154,7 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     const victim = pickVictim(context)
     const copy = `${victim.raftFolder}.copy`
     await victim.end('SIGKILL')
+    if ((await filesIn(victim.raftFolder)).length === 0) return startWithoutData(context, victim)
     await cp(victim.raftFolder, copy, { recursive: true })
     victim.start()
     // What it acknowledges from here on is what it will have forgotten.
@@ -166,9 +169,20 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
   }
 }
 
-/** All files below a folder, in a fixed order. */
+/** Of a peer that was wiped a moment ago there is nothing to spoil. */
+function startWithoutData({ note }: FaultContext, victim: NemesisPeer): void {
+  note(`kill -9 of ${victim.name}, which has no consensus data yet`)
+  victim.start()
+}
+
+/** All files below a folder, in a fixed order; none if it is not there. */
 async function filesIn(folder: string): Promise<string[]> {
-  const found = await readdir(folder, { recursive: true, withFileTypes: true })
+  const found = await readdir(folder, { recursive: true, withFileTypes: true }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return []
+      throw error
+    }
+  )
   return found
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
