@@ -1,7 +1,7 @@
 /**
  * Putting a wrong state away (T43, T45). The core has ended since a majority has another state than this node (`../core/digests.ts`): neither
  * the state nor a snapshot made of it may be used again. Without them the next start makes a state of the log alone, or, where the log
- * begins later, of a peer's snapshot (`healing.ts`). The log stays: it is not in doubt, and others may count on it. Called by `driver.ts`.
+ * begins later, of a peer's snapshot (`healing.ts`). The log stays: it is not in doubt, and others may count on it. Called by `ending.ts`.
  */
 
 import type { SnapshotStore, StateMachine } from '../ports.ts'

@@ -11,12 +11,15 @@ import type { Entry, Input } from '../core/types.ts'
 import { checksum } from '../storage/checksum.ts'
 import type { FlightGeneration, FlightRecord } from './recorder.ts'
 
-const FIRST_LINE = Buffer.from('quorate flight record 1\n')
+const VERSION = 1
+const FIRST_LINE = Buffer.from(`quorate flight record ${VERSION}\n`)
+/** Of a record of whichever version. */
+const ANY_FIRST_LINE = /^quorate flight record (\d{1,9})\n/
 /** Items of one frame, at most. */
 const FRAME_ITEMS = 512
 const FRAME_HEADER_BYTES = 8
 
-/** Bytes that are no flight record, or only a part of one. */
+/** Bytes that are no flight record, or only a part of one, or one that a newer version wrote. The message says which. */
 export class FlightRecordError extends Error {
   static override readonly name = 'FlightRecordError'
   override readonly name = FlightRecordError.name
@@ -65,7 +68,7 @@ export function* encodeFlightRecord({ reason, generations }: FlightRecord): Gene
   }
 }
 
-/** @throws {FlightRecordError} when the bytes are damaged, cut off, or something else */
+/** @throws {FlightRecordError} when the bytes are damaged, cut off, of a newer version, or something else */
 export function decodeFlightRecord(bytes: Uint8Array): FlightRecord {
   const reader = new FrameReader(bytes)
   const head = reader.next<Head>()
@@ -101,9 +104,13 @@ class FrameReader {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    if (!this.#bytes.subarray(0, FIRST_LINE.length).equals(FIRST_LINE)) {
-      throw new FlightRecordError('These bytes are not a flight record of this version')
-    }
+    if (this.#bytes.subarray(0, FIRST_LINE.length).equals(FIRST_LINE)) return
+    const version = ANY_FIRST_LINE.exec(this.#bytes.toString('latin1', 0, 2 * FIRST_LINE.length))?.[1]
+    throw new FlightRecordError(
+      version === undefined
+        ? 'This is no flight record'
+        : `This is a flight record of version ${version}, and versions up to ${VERSION} are known here: use a newer Quorate`
+    )
   }
 
   next<T>(): T {
@@ -115,8 +122,15 @@ class FrameReader {
     if (checksum(content, 0) !== this.#bytes.readUInt32LE(this.#at + 4)) {
       throw new FlightRecordError(`The flight record is damaged at byte ${this.#at}`)
     }
-    this.#at = end
-    return deserialize(content) as T
+    try {
+      const value = deserialize(content) as T
+      this.#at = end
+      return value
+    } catch (cause) {
+      // Node reads what its earlier versions wrote, and not what later ones do.
+      const why = `Node ${process.version} cannot read what stands at byte ${this.#at}: a newer Node may have written it`
+      throw new FlightRecordError(why, { cause })
+    }
   }
 
   end(): void {

@@ -1,6 +1,6 @@
 /**
  * Makes snapshots for peers that the log no longer reaches, serves them, and fetches the leader's when this node is such a peer.
- * Used by `driver.ts`; the bytes go through `SnapshotStore` and the transport's bulk protocol, one making and one fetching at a time.
+ * Used by `snapshot-exchange.ts` and `peer-services.ts`; the bytes go through `SnapshotStore` and the transport's bulk protocol, one making and one fetching at a time.
  */
 
 import { crc32 } from 'node:zlib'
