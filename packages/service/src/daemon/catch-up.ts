@@ -4,9 +4,10 @@
  * the tracker, which makes the IPFS node match, must not see it. Called by `compose.ts`.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Raft } from '@quorate/raft'
 
-/** Between two questions, when no leader answers. A barrier waits by itself as well. */
+/** After a question that was refused. A barrier waits by itself as well. */
 const PAUSE_MS = 250
 
 /** @throws the reason of the signal */
@@ -16,21 +17,10 @@ export async function stateCaughtUp(raft: Pick<Raft<unknown>, 'readBarrier'>, si
     try {
       await raft.readBarrier({ signal })
       return
-    } catch (error) {
-      // Whatever it was, the state is not there, and the signal says when there is no point in asking again.
-      if ((error as Error).name !== 'ReadUnavailableError') await pause(signal)
+    } catch {
+      // Whatever it was, the state is not there, and the signal says when there is no point in asking again. Always with a pause: a node that
+      // halts refuses at once, and what it has to do before it says so would not get its turn.
+      await delay(PAUSE_MS, undefined, { signal }).catch(() => undefined)
     }
   }
-}
-
-function pause(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, PAUSE_MS)
-    function done(): void {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

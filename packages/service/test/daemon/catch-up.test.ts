@@ -16,6 +16,13 @@ describe('a state that was begun anew', () => {
     assert.equal(asked, 3)
   })
 
+  it('leaves everything else its turn when the node refuses at once, as one that has halted does', async () => {
+    const stopping = new AbortController()
+    const readBarrier = () => Promise.reject(named('ReadUnavailableError'))
+    setImmediate(() => stopping.abort(new Error('it has halted')))
+    await assert.rejects(stateCaughtUp({ readBarrier }, stopping.signal), /it has halted/)
+  })
+
   it('is not waited for when the daemon stops', async () => {
     const stopping = new AbortController()
     const waiting = stateCaughtUp({ readBarrier: (options) => hang(options?.signal) }, stopping.signal)
