@@ -41,7 +41,8 @@ export interface ReplayReport {
 
 /**
  * @param file - the path of a record, or its bytes
- * @throws {FlightRecordError} when it is damaged, or none
+ * @throws {FlightRecordError} when it is damaged, none, or of a newer version
+ * @throws {Error} that of the file system, when the file cannot be read
  *
  * @example
  * const { differsAt, halted, transcript } = await replayFlightRecord('flight-2026-11-21T14-00-00-000Z.record')

@@ -9,6 +9,7 @@ import fc from 'fast-check'
 import { decodeFlightRecord, encodeFlightRecord, FlightRecordError } from '../../src/driver/flight-record.ts'
 import { type FlightLimits, type FlightRecord, FlightRecorder } from '../../src/driver/recorder.ts'
 import { replayFlightRecord } from '../../src/sim/replay.ts'
+import { checksum } from '../../src/storage/checksum.ts'
 import { openFlightRecordFiles } from '../../src/storage/flight-record-files.ts'
 import { RandomGroup } from '../core/random-group.ts'
 import { Group } from '../support/group.ts'
@@ -135,6 +136,18 @@ describe('a flight record', () => {
       assert.throws(() => decodeFlightRecord(flipped), FlightRecordError, `changed at ${at}`)
     }
     assert.throws(() => decodeFlightRecord(Buffer.concat([bytes, Buffer.of(0)])), FlightRecordError)
+  })
+
+  it('that a newer version of ours or of Node wrote is refused, and says so', () => {
+    const refused = (bytes: Uint8Array, message: RegExp): void =>
+      assert.throws(() => decodeFlightRecord(bytes), { name: 'FlightRecordError', message })
+    refused(Buffer.from('quorate flight record 12\n'), /of version 12, and versions up to 1 are known here/)
+    const bytes = bytesOf(record(2, 30, roomy).records[0]!)
+    // The first frame, of one byte that no serialization begins with.
+    const frame = Buffer.alloc(9)
+    frame.writeUInt32LE(1, 0)
+    frame.writeUInt32LE(checksum(frame.subarray(8), 0), 4)
+    refused(Buffer.concat([bytes.subarray(0, 24), frame]), /cannot read what stands at byte 24: a newer Node/)
   })
 })
 
