@@ -48,7 +48,10 @@ export interface RaftInit {
   readonly bootstrap?: ClusterConfig
   readonly options?: Partial<CoreOptions>
   readonly seed?: number
-  /** The highest feature level that this node takes part in: lower than the version's own only to try out an upgrade. @default the version's own */
+  /**
+   * The highest feature level that this node takes part in, from 1 to 255: lower than the version's own only to try out an upgrade. The
+   * transport has to be told the same (`featureLevel`). @default the version's own
+   */
   readonly supportedLevel?: number
 }
 

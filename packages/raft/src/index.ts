@@ -5,7 +5,7 @@
  */
 
 export * from './api.ts'
-export { CLOCK_DRIFT, defaultCoreOptions } from './core/options.ts'
+export { CLOCK_DRIFT, defaultCoreOptions, MAX_LEASE_MS } from './core/options.ts'
 export * from './core/types.ts'
 export { openRaft } from './driver/driver.ts'
 export type { SpaceLeft } from './driver/health.ts'

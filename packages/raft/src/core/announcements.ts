@@ -21,6 +21,12 @@ export const SUPPORTED_LEVEL = 1
 /** The highest level that has a place in the hello. */
 const MAX_LEVEL = 255
 
+/** @throws {RangeError} when no version can know the levels up to `supported` */
+export function checkSupportedLevel(supported: number): void {
+  if (Number.isInteger(supported) && supported >= FIRST_LEVEL && supported <= MAX_LEVEL) return
+  throw new RangeError(`supportedLevel is ${supported}, but must be a whole number from ${FIRST_LEVEL} to ${MAX_LEVEL}`)
+}
+
 export function encodeLevel(level: number): Uint8Array {
   return Uint8Array.of(level, level >>> 8)
 }
@@ -37,7 +43,7 @@ export function encodeLease(leaseMs: number): Uint8Array {
   return leaseMs === 0 ? new Uint8Array(0) : Uint8Array.of(leaseMs, leaseMs >>> 8, leaseMs >>> 16, leaseMs >>> 24)
 }
 
-/** The lease that the writer of this no-op may take, in milliseconds; 0 for none. */
+/** The lease that the writer of this no-op says it may take, in milliseconds; 0 for none. Below 2^32; none is longer than `MAX_LEASE_MS`. */
 export function leaseOf(noop: Entry): number {
   const payload = payloadOf(noop)
   if (payload.length < 4) return 0

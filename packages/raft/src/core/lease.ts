@@ -24,7 +24,7 @@
  * Called by `leading.ts`, `transfer.ts` and `raft.ts`.
  */
 
-import { CLOCK_DRIFT } from './options.ts'
+import { CLOCK_DRIFT, MAX_LEASE_MS } from './options.ts'
 import { quorumReached } from './quorum.ts'
 import { hasCommittedInTerm } from './reads.ts'
 import type { CoreState, Leading, LeaseMark } from './state.ts'
@@ -32,7 +32,7 @@ import type { CoreState, Leading, LeaseMark } from './state.ts'
 /** Until when a leader that takes office now commits nothing. Called before it appends its no-op. Milliseconds. */
 export function otherLeasesEndMs(s: CoreState): number {
   if (s.mutations.has('lease-not-waited-for') || s.leasesOverInTerm === s.term) return Number.NEGATIVE_INFINITY
-  const announced = s.log.leases.highestSince(s.log.commitIndex)
+  const announced = Math.min(s.log.leases.highestSince(s.log.commitIndex), MAX_LEASE_MS)
   const leaseMs = s.mutations.has('lease-waited-for-by-option') ? s.options.leaseMs : announced
   if (leaseMs === 0) return Number.NEGATIVE_INFINITY
   return s.nowMs + leaseMs * (1 + CLOCK_DRIFT)

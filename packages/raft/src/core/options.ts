@@ -35,6 +35,13 @@ export const MAX_PRIORITY = 4
 export const CLOCK_DRIFT = 0.11
 
 /**
+ * The longest lease there is, in milliseconds. A new leader waits no longer than for one of these, whatever the log says, since no node takes a
+ * longer one: what was announced by mistake would hold the group up for as long as it says, over restarts. All members must have
+ * the same, so that a version with another needs a feature level of its own (T49, T59).
+ */
+export const MAX_LEASE_MS = 60_000
+
+/**
  * Shortest and longest wait, in ms, between the loss of the stream to the leader and the pre-vote that follows from it. Random, so
  * that the followers, who all see the loss at the same moment, do not all ask at once.
  */
@@ -82,6 +89,9 @@ export function checkCoreOptions(options: CoreOptions): void {
   }
   if (!Number.isInteger(priority) || Math.abs(priority) > MAX_PRIORITY) {
     throw new RangeError(`priority is ${priority}, but must be a whole number from -${MAX_PRIORITY} to ${MAX_PRIORITY}`)
+  }
+  if (options.leaseMs > MAX_LEASE_MS) {
+    throw new RangeError(`leaseMs is ${options.leaseMs}, but must be at most ${MAX_LEASE_MS}`)
   }
   if (options.leaseMs * (1 + CLOCK_DRIFT) >= options.electionTimeoutMs) {
     throw new RangeError(

@@ -22,7 +22,7 @@
  * Called by `../driver` and `../sim`; calls nothing outside this folder.
  */
 
-import { logFault, SUPPORTED_LEVEL } from './announcements.ts'
+import { checkSupportedLevel, logFault, SUPPORTED_LEVEL } from './announcements.ts'
 import { captureState, restoreState, type StateCheckpoint } from './checkpoint.ts'
 import { forgetOwnDigests, onDigestReport, onDigestVerdict, onOwnDigest, tickDigests } from './digests.ts'
 import {
@@ -82,16 +82,18 @@ import type {
  * Makes a node from what its disk holds. It is a follower, and does nothing before its first `tick`.
  *
  * @param mutations - for tests only: known bugs to put back (`mutations.ts`)
- * @throws {RangeError} when an option is out of its range
+ * @throws {RangeError} when an option, or the supported level, is out of its range
  * @throws {BrokenInvariant} when the stored log, state and hard state do not fit together: nothing can be told from them
  */
 export function createRaftCore(init: CoreInit, mutations: ReadonlySet<Mutation> = NO_MUTATIONS): RaftCore {
+  const { supportedLevel = SUPPORTED_LEVEL } = init
   checkCoreOptions(init.options)
+  checkSupportedLevel(supportedLevel)
   // A joiner knows no configuration until it reads the entry that added it; until then its log begins at 0.
   const joiner = init.base.index === 0 && sameConfig(init.base.config, EMPTY_CONFIG)
   const fault = joiner ? undefined : configFault(init.base.config)
   invariant(fault === undefined, () => `the configuration at ${init.base.index} cannot be worked with: ${fault}`)
-  const unknown = logFault(init.base, init.entries, init.supportedLevel ?? SUPPORTED_LEVEL)
+  const unknown = logFault(init.base, init.entries, supportedLevel)
   invariant(unknown === undefined, () => `the stored log cannot be worked with: ${unknown}`)
   const log = new Log(init.base, init.entries, init.appliedIndex, mutations)
   invariant(

@@ -273,7 +273,7 @@ export interface CoreOptions {
   readonly priority: number
   /**
    * For how long a leader that a quorum answered may serve reads without asking again; 0 for never. A whole number of milliseconds. Each new leader
-   * waits so long before it commits anything, a little more for clocks that run apart. Must, with that, be below
+   * waits so long before it commits anything, a little more for clocks that run apart. At most 60000; and must, with that, be below
    * electionTimeoutMs. @default 0
    */
   readonly leaseMs: number
@@ -296,7 +296,7 @@ export interface CoreInit {
   readonly entries: readonly Entry[]
   /** The state machine already stands at this index; at least `base.index`. */
   readonly appliedIndex: Index
-  /** The highest feature level that this version knows. @default SUPPORTED_LEVEL of `levels.ts` */
+  /** The highest feature level that this version knows, from 1 to 255. @default SUPPORTED_LEVEL of `announcements.ts` */
   readonly supportedLevel?: number
 }
 

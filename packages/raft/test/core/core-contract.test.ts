@@ -37,4 +37,15 @@ describe('the core itself', () => {
       message: /maxAppendBytes is 0/
     })
   })
+
+  it('refuses a supported level that no version can have', () => {
+    for (const level of [0, 1.5, 256, Number.NaN]) {
+      const stage = new Stage()
+      stage.own('a', 'version', level)
+      assert.throws(() => stage.add(['a'], { voters: ['a'], outgoing: [], learners: [] }), {
+        name: 'RangeError',
+        message: new RegExp(`supportedLevel is ${level}`)
+      })
+    }
+  })
 })

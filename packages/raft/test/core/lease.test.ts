@@ -29,6 +29,9 @@ describe('a lease', () => {
     assert.throws(() => checkCoreOptions(options(406)), /leaseMs is 406/)
     assert.throws(() => checkCoreOptions(options(-1)), /leaseMs is -1/)
     assert.throws(() => checkCoreOptions(options(1.5)), /leaseMs is 1.5/)
+    const patient = { ...defaultCoreOptions, electionTimeoutMs: 100_000 }
+    checkCoreOptions({ ...patient, leaseMs: 60_000 })
+    assert.throws(() => checkCoreOptions({ ...patient, leaseMs: 60_001 }), /leaseMs is 60001/)
   })
 
   it('is not taken without leaseMs', () => {
@@ -116,6 +119,24 @@ describe('a lease', () => {
     assert.equal(stage.leader(), 'b')
     assert.equal(stage.status('b').commitIndex, 1)
     stage.wait(350)
+    assert.equal(stage.status('b').commitIndex, 2)
+  })
+
+  it('is waited for no longer than any can be, whatever the log says of it', () => {
+    const stage = group('abc')
+    for (const id of 'abc') {
+      stage.step(id, { type: 'compactable', index: 1 })
+      stage.crash(id)
+      const actor = stage.actor(id)
+      actor.base = { ...actor.base, leaseMs: 2 ** 32 - 1 }
+      stage.restart(id)
+    }
+    stage.campaign('b')
+    stage.settle()
+    stage.wait(60_000)
+    assert.equal(stage.status('b').commitIndex, 1)
+    stage.wait(6_700)
+    assert.equal(stage.leader(), 'b')
     assert.equal(stage.status('b').commitIndex, 2)
   })
 })
