@@ -26,7 +26,7 @@
 
 import { CLOCK_DRIFT, MAX_LEASE_MS } from './options.ts'
 import { quorumReached } from './quorum.ts'
-import { hasCommittedInTerm } from './reads.ts'
+import { answeredPosition, hasCommittedInTerm } from './reads.ts'
 import type { CoreState, Leading, LeaseMark } from './state.ts'
 
 /** Until when a leader that takes office now commits nothing. Called before it appends its no-op. Milliseconds. */
@@ -74,9 +74,7 @@ export function leaseRemainingMs(s: CoreState, nowMs: number): number {
 
 /** The newest mark of which a quorum answered a message. */
 function newestAnswered(s: CoreState, leading: Leading): LeaseMark | undefined {
-  const position = quorumReached(s.log.config.config, (id) =>
-    id === s.id ? leading.readPosition : (leading.peers.get(id)?.readPosition ?? 0)
-  )
+  const position = answeredPosition(s, leading)
   return leading.leaseMarks.findLast((mark) => mark.position <= position)
 }
 

@@ -66,12 +66,16 @@ export function hasCommittedInTerm(s: CoreState, leading: Leading): boolean {
   return s.log.commitIndex >= leading.noopIndex
 }
 
-/** The position up to which a quorum confirmed that this node still led after the read arrived (T47, T48). */
-function confirmedPosition(s: CoreState, leading: Leading): number {
-  if (s.mutations.has('read-unconfirmed')) return leading.readPosition
+/** The highest read position such that a quorum has answered messages with it, or a higher one, in this term. Reads and leases rest on it (T47, T49). */
+export function answeredPosition(s: CoreState, leading: Leading): number {
   return quorumReached(s.log.config.config, (id) =>
     id === s.id ? leading.readPosition : (leading.peers.get(id)?.readPosition ?? 0)
   )
+}
+
+/** The position up to which a quorum confirmed that this node still led after the read arrived (T47, T48). */
+function confirmedPosition(s: CoreState, leading: Leading): number {
+  return s.mutations.has('read-unconfirmed') ? leading.readPosition : answeredPosition(s, leading)
 }
 
 /** Answers the reads that are confirmed. */
