@@ -307,6 +307,10 @@ describe('a follower', () => {
     node.step({ type: 'snapshot-installed', base })
     node.receive('a', { type: 'digest-verdict', term: 2, index: 64, digest: RIGHT, proven: true })
     assert.equal(node.ended, false)
+    // Nor if word of the old state comes only now.
+    node.applied(64, WRONG)
+    node.receive('a', { type: 'digest-verdict', term: 2, index: 64, digest: RIGHT, proven: true })
+    assert.equal(node.ended, false)
   })
 
   it('ends when its leader proves it wrong, and nobody else', () => {
