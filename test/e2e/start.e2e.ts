@@ -244,6 +244,18 @@ describe('a removed peer', () => {
     assert.ok((await readdir(third.folder)).some((name) => name.startsWith('raft.old.')))
   })
 
+  it('learns of it also while it waits for its state to be made anew', async () => {
+    const [first, second, third] = daemons as [Daemon, Daemon, Daemon]
+    await third.stop()
+    await rm(join(third.folder, 'state'), { recursive: true })
+    assert.equal((await second.ctl('peers', 'rm', third.id)).code, 0)
+    third.start()
+    assert.equal(await third.exited(), 0)
+    assert.match(third.log, /no longer a member of the cluster/)
+    await third.start(['--bootstrap', first.address]).ready()
+    await assertAllSeeAll(daemons)
+  })
+
   it('that was emptied meanwhile stays out all the same', async () => {
     const [first, second, third] = daemons as [Daemon, Daemon, Daemon]
     await third.stop()
