@@ -2,6 +2,7 @@
  * Options that several commands share: those of a pin, and those that say how long to stay after it was accepted.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type GlobalPinInfo,
   globalPinInfoCodec,
@@ -159,6 +160,6 @@ async function settledStatus(context: Context, cid: string): Promise<GlobalPinIn
     const info = await client.status(cid, { signal })
     const moving = Object.values(info.peerMap).some((copy) => settling.has(copy.status))
     if (!moving || elapsedMs >= settleMs) return info
-    await new Promise((resolve) => setTimeout(resolve, settleIntervalMs))
+    await delay(settleIntervalMs, undefined, { signal })
   }
 }

@@ -13,6 +13,7 @@
  *   peer's list are read into memory together.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { withBitswap } from '@helia/bitswap'
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
@@ -167,7 +168,7 @@ export class Exchange {
     const retrieve = broker.retrieve.bind(broker)
     const first = retrieve(cid, { signal })
     const again = AGAIN_MS.map(async (ms) => {
-      await elapsed(ms, signal)
+      await delay(ms, undefined, { signal })
       return retrieve(cid, { signal })
     })
     return Promise.race([first, ...again])
@@ -188,7 +189,7 @@ export class Exchange {
         }
         this.#components.onStarved(cid)
         attemptMs = Math.min(attemptMs * 2, LONGEST_ATTEMPT_MS)
-        await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS))
+        await delay(BETWEEN_ATTEMPTS_MS, undefined, { signal: ended.signal }).catch(() => undefined)
       }
     } catch (error) {
       for (const { reject } of waiting) reject(error)
@@ -196,21 +197,6 @@ export class Exchange {
       clearTimeout(starved)
     }
   }
-}
-
-/** Rejects when the signal does, early or late. */
-function elapsed(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = () => {
-      clearTimeout(timer)
-      reject(abortReason(signal))
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener('abort', stop)
-      resolve()
-    }, ms)
-    signal.addEventListener('abort', stop, { once: true })
-  })
 }
 
 /** The form in which the library wants a hash function; undefined if it cannot be computed here: such a block is ignored. */
