@@ -129,9 +129,18 @@ async function readChecked<T>(path: string, schema: z.ZodType<T>): Promise<T | u
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw new StartError(`Cannot read ${path}: ${String(error)}`, { cause: error })
   }
-  const read = schema.safeParse(decodeCheckedJson(bytes))
+  const read = schema.safeParse(decodeCheckedJson(bytes) ?? parsePlain(bytes))
   if (!read.success) throw new DamagedFileError(`Cannot use ${path}: it is not what this program wrote there`)
   return read.data
+}
+
+/** As the first versions wrote these files, without a checksum. A checked file that is damaged has none of the fields at its top. */
+function parsePlain(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch {
+    return undefined
+  }
 }
 
 async function writeChecked(folder: string, name: string, value: object): Promise<void> {

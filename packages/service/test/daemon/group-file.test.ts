@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
-import { encodeCheckedJson } from '@quorate/raft'
+import { decodeCheckedJson, encodeCheckedJson } from '@quorate/raft'
 import {
   clusterIdOfPeerset,
   mendGroup,
@@ -63,6 +63,18 @@ describe('the files about a cluster', () => {
       await rm(join(raft, sound))
       assert.deepEqual(await readGroup(raft), group)
     }
+  })
+
+  it('of the first versions have no checksum, and get one with the copy', async (context: TestContext) => {
+    const folder = await temporaryFolder(context)
+    const group = newGroup('c', 'me')
+    const member = { clusterId: 'c', state: 'member' } as const
+    await writeFile(join(folder, 'group.json'), `${JSON.stringify(group, null, 2)}\n`)
+    await writeFile(join(folder, 'membership.json'), `${JSON.stringify(member, null, 2)}\n`)
+    assert.deepEqual(await readMembership(folder), member)
+    assert.deepEqual(await mendGroup(folder), group)
+    assert.deepEqual(decodeCheckedJson(await readFile(join(folder, 'group.json'))), group)
+    assert.deepEqual(decodeCheckedJson(await readFile(join(folder, 'group-copy.json'))), group)
   })
 
   it('count before their copy, as after a crash between the two', async (context: TestContext) => {
