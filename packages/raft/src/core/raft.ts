@@ -292,7 +292,9 @@ function handle(s: CoreState, input: Input): void {
       countOwnVote(s)
       break
     case 'applied':
-      applied(s, input.index, input.digest)
+      applied(s, input.index)
+      // What is told late of a place below the log is told of a state that a snapshot has replaced.
+      if (input.digest !== undefined && input.index >= s.log.base.index) onOwnDigest(s, input.index, input.digest)
       break
     case 'compactable':
       onCompactable(s, input.index)
@@ -479,19 +481,18 @@ function applyCommitted(s: CoreState): void {
   log.applyingIndex = to
 }
 
-function applied(s: CoreState, index: Index, digest: number | undefined): void {
+function applied(s: CoreState, index: Index): void {
   const log = s.log
   invariant(
     index <= log.applyingIndex,
     () => `${index} was reported applied, but only ${log.applyingIndex} was handed out`
   )
-  // A report from before a snapshot was installed may come late: neither does the state stand there, nor is its digest that of this one.
+  // A report from before a snapshot was installed may come late.
   if (index <= log.appliedIndex) return
   if (s.leading !== undefined) {
     for (let at = log.appliedIndex + 1; at <= index; at++) s.leading.unappliedBytes -= log.entry(at)!.record.length
   }
   log.appliedIndex = index
-  if (digest !== undefined) onOwnDigest(s, index, digest)
 }
 
 /** A stream came up: what was sent before may be lost, so the peer is asked where it stands, now. */
