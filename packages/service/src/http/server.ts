@@ -7,9 +7,9 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
-import { multiaddr } from '@multiformats/multiaddr'
 import { ApiError, RouteNotFoundError, UnauthorizedError } from '@quorate/client/api'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { listenOptions } from '../config/listen-options.ts'
 import type { HttpApiSection } from '../config/sections/api.ts'
 import type { ClusterPeer, Logger, Startable } from '../ports.ts'
 import { authorize } from './auth.ts'
@@ -218,12 +218,6 @@ export class HttpApi implements Startable {
     const line = `${client} - - [${day}/${month}/${year}:${time} +0000] "${request.method} ${request.url} HTTP/${request.httpVersion}" ${reply.raw.statusCode} ${bytes}\n`
     this.accessLog.write(line)
   }
-}
-
-/** Host and port of `/ip4/127.0.0.1/tcp/9094` and the like. */
-function listenOptions(address: string): { host: string; port: number } {
-  const parts = multiaddr(address).getComponents()
-  return { host: parts[0]?.value ?? '', port: Number(parts.find(({ name }) => name === 'tcp')?.value) }
 }
 
 /** Answers what is not HTTP, or has too large a header: there is no request then, only a socket. */

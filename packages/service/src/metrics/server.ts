@@ -8,10 +8,10 @@
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { multiaddr } from '@multiformats/multiaddr'
 import type { TrackerStatus } from '@quorate/client/api'
 import type { Raft } from '@quorate/raft'
 import type { Registry } from 'prom-client'
+import { listenOptions } from '../config/listen-options.ts'
 import type { MetricsSection } from '../config/sections/components.ts'
 import { StartError } from '../errors.ts'
 import type { Logger, PeerMonitor, PinsetReader, PinTracker, Startable } from '../ports.ts'
@@ -169,9 +169,4 @@ export class MetricsServer implements Startable {
 
 function plain(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(text)
-}
-
-function listenOptions(address: string): { host: string; port: number } {
-  const parts = multiaddr(address).getComponents()
-  return { host: parts[0]?.value ?? '', port: Number(parts.find(({ name }) => name === 'tcp')?.value) }
 }
