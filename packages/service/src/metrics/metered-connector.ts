@@ -1,4 +1,4 @@
-/** The IPFS node of a peer, with what is asked of it counted. Stands before the connector when metrics are served. */
+/** The IPFS node of a peer, with what is asked of it counted. Stands before every connector, metrics served or not: what was counted is there whenever they are asked for. */
 
 import type { IpfsBlock, IpfsConnector } from '../ports.ts'
 
