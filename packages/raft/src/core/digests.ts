@@ -180,8 +180,8 @@ function dispute(s: CoreState, index: Index, known: ReadonlyMap<NodeId, number>)
 function name(s: CoreState, id: NodeId, index: Index, right: number): void {
   if (s.digests.named.includes(id)) return
   s.digests.named.push(id)
-  if (id !== s.id)
-    s.alarm('state-diverged', `at entry ${index} the state of ${id} is not ${hex(right)}, as that of a majority is`)
+  if (id === s.id) return
+  s.alarm('state-diverged', `at entry ${index} the state of ${id} is not ${hex(right)}, as that of a majority is`, id)
 }
 
 /** The leader compared. */

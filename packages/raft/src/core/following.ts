@@ -29,7 +29,7 @@ export function onAppendEntriesRequest(s: CoreState, from: NodeId, message: Appe
   }
   const fault = messageFault(s, message)
   if (fault !== undefined) {
-    s.alarm('bad-append', `${from} sent entries that cannot be taken: ${fault}`)
+    s.alarm('bad-append', `${from} sent entries that cannot be taken: ${fault}`, from)
     return
   }
   if (!agreesAtPrevious(s, from, message)) {

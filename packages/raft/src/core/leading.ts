@@ -102,7 +102,7 @@ export function onAppendEntriesResponse(s: CoreState, peer: Progress, message: A
   peer.health = message.health
   peer.priority = message.priority
   if (message.index > s.log.lastIndex) {
-    s.alarm('bad-answer', `${peer.id} answered for ${message.index}, past the last entry ${s.log.lastIndex}`)
+    s.alarm('bad-answer', `${peer.id} answered for ${message.index}, past the last entry ${s.log.lastIndex}`, peer.id)
     return
   }
   if (!message.success) {

@@ -84,12 +84,11 @@ export function onInstallSnapshotRequest(s: CoreState, from: NodeId, message: In
     respond(s, from, s.installing.index, 'fetching', message.readPosition)
     return
   }
-  const fault = configFault(base.config)
-  if (fault !== undefined || base.term > message.term) {
-    s.alarm(
-      'bad-snapshot',
-      `${from} offers a snapshot at ${base.index} of term ${base.term} that cannot be one: ${fault}`
-    )
+  const late = base.term > message.term ? `it leads in term ${message.term}` : undefined
+  const fault = configFault(base.config) ?? late
+  if (fault !== undefined) {
+    const what = `a snapshot at ${base.index} of term ${base.term}`
+    s.alarm('bad-snapshot', `${from} offers ${what} that cannot be one: ${fault}`, from)
     return
   }
   if (base.index > log.commitIndex && log.termAt(base.index) === base.term) {

@@ -2,7 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { group } from './interaction/paper-stage.ts'
+import { crc32 } from 'node:zlib'
+import { makeEntry } from '../../src/core/record.ts'
+import { EntryKind } from '../../src/core/types.ts'
+import { effectsOf, group } from './interaction/paper-stage.ts'
 import { Stage } from './interaction/stage.ts'
 
 describe('the core itself', () => {
@@ -36,6 +39,42 @@ describe('the core itself', () => {
       name: 'RangeError',
       message: /maxAppendBytes is 0/
     })
+  })
+
+  it('says whose message cannot be right, and why, and goes on', () => {
+    const stage = group('abc')
+    const { term } = stage.status('a')
+    const base = { index: 9, term: term + 1, chain: 0, config: { voters: ['a'], outgoing: [], learners: [] } }
+    stage.forge('a', 'b', { type: 'install-snapshot-request', term, base, readPosition: 0 })
+    stage.forge('a', 'b', {
+      type: 'append-entries-request',
+      term,
+      prevIndex: 1,
+      prevTerm: term,
+      prevChain: 0,
+      entries: [makeEntry(3, term, EntryKind.command, Uint8Array.of(1), 0, crc32)],
+      commitIndex: 0,
+      readPosition: 0
+    })
+    const answer = { success: true, index: 99, hintIndex: 0, hintTerm: 0, readPosition: 0 }
+    stage.forge('c', 'a', { type: 'append-entries-response', term, ...answer, health: 'good', priority: 0 })
+    const alarms = effectsOf(stage, 'alarm').map(({ effect }) => effect)
+    assert.deepEqual(alarms, [
+      {
+        type: 'alarm',
+        code: 'bad-snapshot',
+        detail: `a offers a snapshot at 9 of term ${term + 1} that cannot be one: it leads in term ${term}`,
+        peer: 'a'
+      },
+      {
+        type: 'alarm',
+        code: 'bad-append',
+        detail: 'a sent entries that cannot be taken: entry 3 follows 1',
+        peer: 'a'
+      },
+      { type: 'alarm', code: 'bad-answer', detail: 'c answered for 99, past the last entry 1', peer: 'c' }
+    ])
+    assert.equal(stage.actor('a').halted || stage.actor('b').halted, false)
   })
 
   it('refuses a supported level that no version can have', () => {
