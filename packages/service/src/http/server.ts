@@ -23,6 +23,10 @@ import { pinRoutes } from './routes/pins.ts'
 
 /** Requests in flight are given this long when the server stops. */
 const DRAIN_MS = 1_000
+/** Connections of one listener. Each takes a file descriptor, and the log and the links to the other peers must not come to want one. */
+const MAX_CONNECTIONS = 2048
+/** That connections are refused is told once in so long. */
+const REFUSAL_REPORT_MS = 30_000
 /** The largest JSON body that any route takes. */
 const MAX_JSON_BYTES = 64 * 1024
 
@@ -42,10 +46,14 @@ export class HttpApi implements Startable {
   private readonly stopping = new AbortController()
   private readonly apps: FastifyInstance[] = []
   private accessLog: WriteStream | undefined
+  private readonly maxConnections: number
+  private refusalToldAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(components: HttpApiComponents, config: HttpApiSection) {
+  /** @param maxConnections - of each listener; more are closed at once */
+  constructor(components: HttpApiComponents, config: HttpApiSection, maxConnections = MAX_CONNECTIONS) {
     this.parts = components
     this.config = config
+    this.maxConnections = maxConnections
   }
 
   /** Multiaddrs it listens on, with the real ports. */
@@ -129,6 +137,8 @@ export class HttpApi implements Startable {
     } as Parameters<typeof fastify>[0]) as unknown as FastifyInstance
     app.server.headersTimeout = config.readHeaderTimeoutMs
     app.server.timeout = config.writeTimeoutMs
+    app.server.maxConnections = this.maxConnections
+    app.server.on('drop', () => this.reportRefusal())
 
     // Bodies are read by the routes that want them; every other body is passed over, as by IPFS Cluster.
     app.removeAllContentTypeParsers()
@@ -197,6 +207,13 @@ export class HttpApi implements Startable {
     server.refuseOtherMethods()
     await app.ready()
     return app
+  }
+
+  private reportRefusal(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.refusalToldAtMs < REFUSAL_REPORT_MS) return
+    this.refusalToldAtMs = nowMs
+    this.parts.logger.warn({ open: this.maxConnections }, 'too many connections to the REST API: new ones are closed')
   }
 
   /** Failures that the API has no word for go to the log; that a client went away is none. */

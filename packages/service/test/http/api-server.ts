@@ -172,29 +172,35 @@ export class ApiServer implements AsyncDisposable {
   readonly calls: [string, ...unknown[]][]
   /** Messages of the log at the level of errors. */
   readonly errors: string[]
+  readonly warnings: string[]
   readonly port: number
   private readonly agent = new Agent()
 
-  private constructor(api: HttpApi, calls: [string, ...unknown[]][], errors: string[]) {
+  private constructor(api: HttpApi, calls: [string, ...unknown[]][], errors: string[], warnings: string[]) {
     this.api = api
     this.calls = calls
     this.errors = errors
+    this.warnings = warnings
     this.port = Number(api.addresses()[0]!.split('/').at(-1))
   }
 
   static async start(
     overrides: PeerOverrides = {},
     config: Partial<HttpApiSection> = {},
-    notReady: () => string | undefined = () => undefined
+    notReady: () => string | undefined = () => undefined,
+    maxConnections?: number
   ): Promise<ApiServer> {
     const calls: [string, ...unknown[]][] = []
     const errors: string[] = []
     const nothing = (): void => undefined
     const error = (fields: object | string): void => void errors.push(JSON.stringify(fields))
-    const logger: Logger = { debug: nothing, info: nothing, warn: nothing, error }
-    const api = new HttpApi({ peer: fakePeer(overrides, calls), logger, notReady }, { ...section, ...config })
+    const warnings: string[] = []
+    const warn = (_fields: object | string, message?: string): void => void warnings.push(message ?? '')
+    const logger: Logger = { debug: nothing, info: nothing, warn, error }
+    const parts = { peer: fakePeer(overrides, calls), logger, notReady }
+    const api = new HttpApi(parts, { ...section, ...config }, maxConnections)
     await api.start()
-    return new ApiServer(api, calls, errors)
+    return new ApiServer(api, calls, errors, warnings)
   }
 
   get baseUrl(): string {

@@ -314,6 +314,20 @@ describe('before every route', () => {
     assert.match(await server.askRaw('nonsense\r\n\r\n'), /^HTTP\/1.1 400 Bad Request\r\n/)
   })
 
+  it('connections beyond the limit are closed at once, which the log tells once', async () => {
+    await using server = await ApiServer.start({}, {}, undefined, 2)
+    const sockets = [1, 2].map(() => connect(server.port, '127.0.0.1'))
+    try {
+      await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+      // Either end may be the first to see it.
+      for (let tries = 0; tries < 2; tries++)
+        await assert.rejects(server.ask('GET', '/id'), /ECONNRESET|socket hang up/)
+      assert.deepEqual(server.warnings, ['too many connections to the REST API: new ones are closed'])
+    } finally {
+      for (const socket of sockets) socket.destroy()
+    }
+  })
+
   it('a listener that cannot be opened closes those that are', async () => {
     // One that stayed open would keep this file from ending.
     await using other = await ApiServer.start()
