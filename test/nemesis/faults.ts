@@ -48,6 +48,9 @@ export const faultNeeds: Readonly<Record<FaultName, 'network' | 'disk' | undefin
   'roll-back': undefined
 }
 
+/** After these a peer may have forgotten what it promised: of three only one at a time may, or nobody knows what a majority promised. */
+export const forgetful: ReadonlySet<FaultName> = new Set(['rot', 'wipe', 'roll-back'])
+
 const SHORTEST_HOLD_MS = 100
 /** Longer than anything that waits for a peer: it comes back to a cluster that has gone on without it. */
 const LONG_PAUSE_MS = 30_000

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { until } from '../e2e/support/daemon.ts'
 import { NemesisCluster } from './cluster.ts'
 import { SmallDisk } from './disk.ts'
-import { type FaultName, faultNames, faultNeeds, faults } from './faults.ts'
+import { type FaultName, faultNames, faultNeeds, faults, forgetful } from './faults.ts'
 import { History } from './history.ts'
 import { checkRegister } from './linearizability.ts'
 import { PeerNetwork } from './network.ts'
@@ -124,8 +124,12 @@ async function strike(run: Run): Promise<void> {
       const names = [name]
       const next = left.at(-1)
       const pair = rounds === undefined && next !== undefined && random.next() < PAIR_SHARE
-      // Two cuts of the network would undo each other.
-      if (pair && !(faultNeeds[name] === 'network' && faultNeeds[next] === 'network')) names.push(left.pop()!)
+      // Two cuts of the network would undo each other, and two peers that forget are too many.
+      const clash =
+        next !== undefined &&
+        ((faultNeeds[name] === 'network' && faultNeeds[next] === 'network') ||
+          (forgetful.has(name) && forgetful.has(next)))
+      if (pair && !clash) names.push(left.pop()!)
       await strikeOnce(run, names)
     }
   }
@@ -144,7 +148,7 @@ async function strikeOnce(run: Run, names: readonly FaultName[]): Promise<void> 
   const healedMs = history.nowMs
   history.note('healed', { names })
   // Now and then the next fault finds a cluster that has not recovered from this one.
-  const waits = random.next() < 0.75
+  const waits = random.next() < 0.75 || names.some((name) => forgetful.has(name))
   if (waits) {
     await untilServing(run)
     await delay(CALM_MS)
