@@ -25,6 +25,7 @@ import type {
 } from './ports.ts'
 
 export interface AbortOptions {
+  /** Ends the wait when it aborts; what was asked for may happen all the same. */
   readonly signal?: AbortSignal
 }
 
@@ -35,7 +36,9 @@ export interface Committed<Result> {
   readonly result: Result
 }
 
+/** Who a node is, and what it runs with. */
 export interface RaftInit {
+  /** The node's name in the configuration, for good: 1 to 256 ASCII characters, the `nodeId` of its transport. */
   readonly id: NodeId
   /**
    * Ends the start when it aborts, with its reason: a damaged node waits for its peers before it starts, for as long as it takes. Has no
@@ -46,7 +49,9 @@ export interface RaftInit {
   readonly knownPeers?: readonly NodeId[]
   /** Used only when the storage is empty: the first configuration of a new group, in any order, or undefined for a node that waits to be added. */
   readonly bootstrap?: ClusterConfig
+  /** What is left out is as in `defaultCoreOptions`. */
   readonly options?: Partial<CoreOptions>
+  /** Unsigned 32 bit; as in {@link CoreInit}, another one at each start. @default random */
   readonly seed?: number
   /**
    * The highest feature level that this node takes part in, from 1 to 255: lower than the version's own only to try out an upgrade. The
@@ -69,6 +74,7 @@ export interface RaftComponents<Result> {
   readonly disk?: DiskWatch
 }
 
+/** Takes lines for people. Must not throw. */
 export interface RaftLogger {
   debug(message: string): void
   info(message: string): void
@@ -76,20 +82,28 @@ export interface RaftLogger {
   error(message: string): void
 }
 
+/** What a node tells its listeners, in the order in which it happened. A listener that throws is logged. */
 export interface RaftEvents {
+  /** Role, term or leader changed; `leader` is undefined while none is known. */
   role: { role: Role; term: Term; leader: NodeId | undefined }
+  /** The configuration in force, that of the entry at `index`, is another one, or became committed. */
   config: { config: ClusterConfig; index: Index; committed: boolean }
   /** The state machine stands at `index` after a batch. */
   applied: { index: Index }
   /** The state was replaced by a snapshot at `index`: whoever mirrors the state must compare it anew. */
   restored: { index: Index }
-  /** `peer`: whom it is about, if it is about one. */
+  /**
+   * Something an operator should know. `code` is that of the effect `alarm` of {@link Effect}, or `snapshot-not-made` or `snapshot-not-fetched`; `detail`
+   * is for people; `peer` is whom it is about, if it is about one.
+   */
   alarm: { code: string; detail: string; peer?: NodeId }
   /** The node stopped for good. */
   halt: { reason: string }
 }
 
+/** A running node. After `halt` or `close` it refuses what is asked of it; `status` and `metrics` go on to tell how it stood. */
 export interface Raft<Result> {
+  /** As in its `RaftInit`. */
   readonly id: NodeId
   /**
    * Appends a command and answers once it is committed and applied on this node. The bytes must not be changed before it answers.
@@ -101,18 +115,23 @@ export interface Raft<Result> {
    */
   propose(command: Uint8Array, options?: AbortOptions): Promise<Committed<Result>>
   /**
-   * The same for many, appended together: all or none. Answers when the last is applied. A leader that is lost in between may leave
-   * only the first of them behind: then the outcome is unknown as a whole.
+   * The same for many, appended together: all or none; of 64 MiB at the most. Answers when the last is applied, in their order. A leader that is
+   * lost in between may leave only the first of them behind: then the outcome is unknown as a whole. Errors as of `propose`.
    */
   proposeMany(commands: readonly Uint8Array[], options?: AbortOptions): Promise<readonly Committed<Result>[]>
   /**
    * Answers once the local state holds every write acknowledged before the call, on any node (ReadIndex).
    *
    * @returns the applied index that satisfies it
-   * @throws {ReadUnavailableError} when no leader confirmed it before the signal aborted
+   * @throws {ReadUnavailableError} when no leader confirmed it before the signal aborted, or for ten election timeouts without a signal; when the node
+   * stops
    */
   readBarrier(options?: AbortOptions): Promise<Index>
-  /** Answers once the local state stands at or past `index`. */
+  /**
+   * Answers once the local state stands at or past `index`, however long that takes.
+   *
+   * @throws {ReadUnavailableError} when the signal aborts, or the node stops, before
+   */
   waitApplied(index: Index, options?: AbortOptions): Promise<void>
   /**
    * Reads the state as of `readBarrier`, but without asking anybody while this node leads and holds a lease (`leaseMs`): `read` looks at the
@@ -122,7 +141,7 @@ export interface Raft<Result> {
    * @example
    * const value = await raft.leaseRead(() => state.get('x'))
    *
-   * @throws {ReadUnavailableError} when no leader confirmed it before the signal aborted; what `read` throws
+   * @throws {ReadUnavailableError} as `readBarrier` does; what `read` throws
    */
   leaseRead<T>(read: () => T | Promise<T>, options?: AbortOptions): Promise<T>
   /**
@@ -130,10 +149,22 @@ export interface Raft<Result> {
    * over what it leads. What it measures by itself (writes, event loop) counts as well.
    */
   reportSpace(space: SpaceLeft): void
-  /** Changes the membership through a joint configuration; answers once the final configuration is committed. Leader only. Errors as of `propose`. */
+  /**
+   * Changes the membership, through a joint configuration where more than one voter changes; answers once the final configuration is committed. Leader
+   * only. Errors as of `propose`; the reason of a signal that has aborted before.
+   */
   changeMembers(change: MembershipChange, options?: AbortOptions): Promise<void>
-  /** Hands leadership over; answers once another node leads. Leader only. */
+  /**
+   * Hands leadership over; answers once another node leads. Leader only.
+   *
+   * @param to - a voter. @default the best that is fit to lead
+   * @throws {NotLeaderError} when this node is not the leader
+   * @throws {ProposalRefusedError} when the target cannot lead (`illegal-change`), did not take over in time (`transfer-failed`), or another hand-over is
+   * under way (`transferring`)
+   * @throws {OutcomeUnknownError} when the signal aborts, or the node stops, before it is known
+   */
   transferLeadership(to?: NodeId, options?: AbortOptions): Promise<void>
+  /** How the node stands now: a copy, made by each call. */
   status(): CoreStatus
   /** What the node counted since it was opened. Cheap enough to be asked for every second. */
   metrics(): RaftMetrics
@@ -147,17 +178,25 @@ export interface Raft<Result> {
    * @throws {Error} when nothing is recorded, or the record could not be written
    */
   dumpFlightRecord(reason: string): Promise<string>
-  /** Makes the state durable and compacts the log as far as its bounds allow. Done from time to time by itself. */
+  /**
+   * Makes the state durable, and then lets the log be compacted as far as its bounds allow. Done from time to time by itself. Never rejects: a state that
+   * cannot be made durable ends the node (`halt`).
+   */
   checkpoint(): Promise<void>
-  /** Stops; a leader hands over first if it can do so within `handOverMs`. @default 0: does not hand over */
+  /**
+   * Stops, and closes storage and transport; a leader hands over first if it can do so within `handOverMs`. A second call answers as the first.
+   * Rejects with the first error of what it closes, once all is closed. @default 0: does not hand over
+   */
   close(options?: { handOverMs?: number }): Promise<void>
 }
 
 /** What the log on disk says, for a look from outside before the node starts. */
 export interface StoredGroup {
   readonly hardState: HardState
+  /** Where the log begins. */
   readonly base: LogBase
   readonly lastIndex: Index
+  /** Of the last config entry, committed or not. */
   readonly config: ClusterConfig
   /** Parts of the log cannot be read: `lastIndex` is as far as can be. */
   readonly damaged: boolean

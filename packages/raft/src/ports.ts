@@ -20,8 +20,11 @@ export interface Clock {
 /** A damaged part of the stored log at or below what was known to be durable: not absent, unreadable (T54). */
 export interface LogFault {
   readonly file: string
+  /** Bytes from the beginning of the file. */
   readonly offset: number
+  /** The first entry that may be affected. */
   readonly fromIndex: Index
+  /** For people. */
   readonly detail: string
 }
 
@@ -101,12 +104,13 @@ export interface LogStorage {
   close(): Promise<void>
 }
 
-/** One chunk of a snapshot. */
+/** One chunk of a snapshot: how long it is, at most 1 MiB, and its checksum, unsigned 32 bit. */
 export interface SnapshotChunk {
   readonly bytes: number
   readonly crc32: number
 }
 
+/** What a snapshot consists of, and where it stands. */
 export interface SnapshotManifest {
   readonly version: 1
   /** Unique name of the snapshot; part of the folder's name. Letters, digits and `-` only. */
@@ -189,7 +193,9 @@ export interface EntriesAnswer {
   readonly entries: readonly Entry[]
 }
 
+/** What a transport tells the node. Called synchronously from the network's events. */
 export interface TransportHandler {
+  /** `from` is authenticated; the message is well formed, and nothing else is known of it. */
   onMessage(from: NodeId, message: Message): void
   /** @param about - what the peer said of itself in its hello; without it its feature level is not known, which holds up a raise (T59) */
   onPeerUp(peer: NodeId, about?: { readonly featureLevel: number }): void
@@ -218,7 +224,9 @@ export interface StateSnapshot {
 
 /** One committed command for the application. */
 export interface Command {
+  /** Of its entry; the commands of one call rise, not without gaps. */
   readonly index: Index
+  /** Shares memory with the log: never to be written to. */
   readonly payload: Uint8Array
 }
 

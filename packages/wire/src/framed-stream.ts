@@ -1,6 +1,7 @@
 /**
  * One libp2p stream that carries frames both ways: parses what arrives, and gathers what is sent within one turn of the event
- * loop into one write, since muxing and encrypting cost per write and not per byte. Used by `peer-link.ts` and `rpc-link.ts`.
+ * loop into one write, since muxing and encrypting cost per write and not per byte. Used by `links.ts`, `peer-link.ts`,
+ * `rpc-client.ts` and `rpc-server.ts`.
  *
  * Three habits of libp2p streams are dealt with here, so that nobody else has to know them: `send` takes any amount and only
  * answers false, so the queue is bounded and waits for `drain`; the receiver slows its sender only by `pause`; an exception in

@@ -5,7 +5,7 @@
  * gates acknowledgements, the leader's own match and `apply`, and nothing else (T6). Entries leave at the front by compaction
  * and at the back by a conflict with a leader. Terms never fall along the log, so that searches by term are binary.
  *
- * Called by all rules of the core; calls nothing but `members.ts`.
+ * Called by all rules of the core; calls only what reads entries (`members.ts`, `announcements.ts`, `record.ts`) and `timeline.ts`.
  */
 
 import { FIRST_LEVEL, leaseOf, levelOf } from './announcements.ts'

@@ -23,12 +23,12 @@ export const MAX_NAME_LENGTH = 256
 /** Largest payload of a config entry: the version, and three full lists. */
 export const MAX_CONFIG_BYTES = 1 + 3 * (2 + MAX_MEMBERS * (2 + MAX_NAME_LENGTH))
 
-/** Whether `id` takes part in decisions: a voter, old or new. */
-/** Whether nobody's vote but this node's counts. */
+/** Whether nobody's vote but that of `id` counts. */
 export function isOnlyVoter({ voters, outgoing }: ClusterConfig, id: NodeId): boolean {
   return voters.length === 1 && voters[0] === id && outgoing.length === 0
 }
 
+/** Whether `id` takes part in decisions: a voter, old or new. */
 export function isVoter(config: ClusterConfig, id: NodeId): boolean {
   return config.voters.includes(id) || config.outgoing.includes(id)
 }

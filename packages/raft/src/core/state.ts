@@ -160,7 +160,7 @@ export class CoreState {
   stallsExcused = 0
   /** Tries to be elected that need not wait for an election timeout, since the stream to the leader broke. */
   hurriedTries = 0
-  /** Until when it waits for the last of them. Milliseconds. */
+  /** Until when it waits for the last stall that it excused. Milliseconds. */
   stallWaitEndMs = Number.NEGATIVE_INFINITY
   /** Votes, or pre-votes, of the election under way. */
   readonly votes = new Map<NodeId, boolean>()

@@ -73,7 +73,9 @@ export interface ClusterConfig {
 /** A place in history from which a log or a state can be continued: everything at or below `index` is in it. */
 export interface LogBase {
   readonly index: Index
+  /** Of the entry at `index`, as is `chain`. */
   readonly term: Term
+  /** Unsigned 32 bit. */
   readonly chain: number
   /** The configuration in force at `index`. Empty only at index 0, on a node that waits to be added to a group. */
   readonly config: ClusterConfig
@@ -115,7 +117,10 @@ export type RefusalReason =
   | 'too-large'
   /** A membership change is under way, or nothing of this term is committed yet (Ongaro's 2015 correction; T29). */
   | 'change-in-progress'
-  /** The change is not legal: it leaves no voter, or names a node twice. */
+  /**
+   * The change is not legal: it leaves no voter, names a node twice, or one whose version does not know the group's feature level (T59). Of a
+   * hand-over: its target is no other voter, or there is none that is fit.
+   */
   | 'illegal-change'
   /** Leadership was lost, or no leader confirmed in time, before the answer was known. For a read: ask again. */
   | 'leadership-lost'
@@ -231,7 +236,10 @@ export type Effect =
    * others. The node has stopped for good and answers nothing more.
    */
   | { readonly type: 'state-diverged'; readonly index: Index; readonly detail: string }
-  /** Something an operator should know; the node goes on. */
+  /**
+   * Something an operator should know; the node goes on. Codes: `bad-append`, `bad-answer` and `bad-snapshot` (a peer sent what cannot be right, and
+   * it was dropped), `disk-stalled`, `peer-lost-log`, `state-diverged`.
+   */
   | {
       readonly type: 'alarm'
       readonly code: string

@@ -172,6 +172,7 @@ export class SessionTable {
     }
   }
 
+  /** Sessions that there are. */
   get size(): number {
     return this.#sessions.size
   }
@@ -208,7 +209,11 @@ export class SessionTable {
     return sequence > session.answeredThrough + this.#limits.maxWindow ? EXCEEDED : NEW
   }
 
-  /** Keeps the result of a command that was admitted as new, until its client needs it no more. Shares memory with `result`. */
+  /**
+   * Keeps the result of a command that was admitted as new, until its client needs it no more. Shares memory with `result`.
+   *
+   * @throws {Error} when there is no such session: the command was not admitted
+   */
   record(stamp: SessionStamp, result: Uint8Array): void {
     const session = this.#sessions.get(stamp.session)
     if (session === undefined) throw new Error(`There is no session ${stamp.session} to keep a result for`)
@@ -268,7 +273,10 @@ export class SessionTable {
     else pages.add(pageOf(sequence))
   }
 
-  /** The records that differ from those of the last call, or from those that the table was made of. To be written with the batch that made them so. */
+  /**
+   * The records that differ from those of the last call, or from those that the table was made of. To be written with the batch that made them so. To be
+   * read to its end: only then do they count as taken.
+   */
   *takeChanges(): Generator<SessionRow> {
     for (const id of this.#changedHeads) {
       const session = this.#sessions.get(id)
