@@ -4,10 +4,17 @@ import { hostname } from 'node:os'
 import { group, type Values } from '../field.ts'
 import { addresses, boolean, duration, hexKey, integer, requiredPath, text } from '../field-types.ts'
 
+/** Longer names are not passed between peers. */
+export const MAX_PEERNAME_CHARACTERS = 256
+
 export const clusterShape = {
-  peername: text(hostname, 'The name of this peer for people. It need not be unique.', {
-    fallbackText: 'the name of the host'
-  }),
+  peername: text(
+    hostname,
+    `The name of this peer for people, of up to ${MAX_PEERNAME_CHARACTERS} characters. It need not be unique.`,
+    {
+      fallbackText: 'the name of the host'
+    }
+  ),
   secret: hexKey(
     'The key of the private network: peers with another one cannot connect. `init` makes a random one; it must be the same on all peers of a cluster.',
     { fallbackText: 'none; `init` makes one' }
@@ -86,7 +93,13 @@ export const legacyIdentityKeys: ReadonlySet<string> = new Set(['id', 'private_k
 /** What must hold between keys; each says which key is at fault and why. */
 export function clusterRules(cluster: ClusterSection): readonly { readonly key: string; readonly reason: string }[] {
   const faults: { key: string; reason: string }[] = []
-  const { replicationFactorMin: min, replicationFactorMax: max } = cluster
+  const { replicationFactorMin: min, replicationFactorMax: max, peername } = cluster
+  if (peername.length > MAX_PEERNAME_CHARACTERS) {
+    faults.push({
+      key: 'peername',
+      reason: `it has ${peername.length} characters, and may have ${MAX_PEERNAME_CHARACTERS}`
+    })
+  }
   if ((min === -1) !== (max === -1)) {
     faults.push({
       key: 'replication_factor_min',
