@@ -19,21 +19,22 @@ import {
 } from './json.ts'
 import type { PeerIdString } from './types.ts'
 
+export const raftRoles = ['leader', 'candidate', 'pre-candidate', 'follower', ''] as const
 /** What a peer is in the agreement at the moment. Empty: it could not be asked. */
-export type RaftRole = 'leader' | 'candidate' | 'pre-candidate' | 'follower' | ''
+export type RaftRole = (typeof raftRoles)[number]
 
+export const raftVoices = ['voter', 'learner', 'leaving', ''] as const
 /** `leaving`: a voter of the configuration that a change under way replaces. Empty: no member, or not known. */
-export type RaftVoice = 'voter' | 'learner' | 'leaving' | ''
+export type RaftVoice = (typeof raftVoices)[number]
 
-const roles: readonly string[] = ['leader', 'candidate', 'pre-candidate', 'follower', ''] satisfies RaftRole[]
-const voices: readonly string[] = ['voter', 'learner', 'leaving', ''] satisfies RaftVoice[]
-const progressStates: readonly string[] = ['probe', 'replicate', 'snapshot']
+export const raftProgressStates = ['probe', 'replicate', 'snapshot'] as const
+/** `probe`: where the logs agree is being found out; `replicate`: entries are sent; `snapshot`: it fetches one. */
+export type RaftProgressState = (typeof raftProgressStates)[number]
 
 /** How a follower stands, as its leader sees it. */
 export interface RaftFollower {
   readonly id: PeerIdString
-  /** `probe`: where the logs agree is being found out; `replicate`: entries are sent; `snapshot`: it fetches one. */
-  readonly state: 'probe' | 'replicate' | 'snapshot'
+  readonly state: RaftProgressState
   /** Entries up to here are on its disk. */
   readonly matchIndex: number
   readonly nextIndex: number
@@ -77,10 +78,11 @@ export interface RaftLeader {
   readonly leader: PeerIdString
 }
 
-function readWord<T extends string>(json: JsonObject, key: string, at: string, words: readonly string[]): T {
-  const word = readString(json, key, at)
-  if (!words.includes(word)) throw new DecodeError(`${at}.${key}`, `expected one of ${words.join(', ')}`)
-  return word as T
+function readWord<T extends string>(json: JsonObject, key: string, at: string, words: readonly T[]): T {
+  const text = readString(json, key, at)
+  const word = words.find((known) => known === text)
+  if (word === undefined) throw new DecodeError(`${at}.${key}`, `expected one of ${words.join(', ')}`)
+  return word
 }
 
 const followerCodec: Codec<RaftFollower> = {
@@ -97,7 +99,7 @@ const followerCodec: Codec<RaftFollower> = {
     const json = readObject(value, at)
     return {
       id: readRequired(json, 'id', at, parsePeerId),
-      state: readWord(json, 'state', at, progressStates),
+      state: readWord(json, 'state', at, raftProgressStates),
       matchIndex: readInteger(json, 'match_index', at),
       nextIndex: readInteger(json, 'next_index', at),
       inflightMessages: readInteger(json, 'inflight_messages', at),
@@ -133,8 +135,8 @@ export const raftPeerCodec: Codec<RaftPeer> = {
       id: readRequired(json, 'id', at, parsePeerId),
       peername: readString(json, 'peername', at),
       error: readString(json, 'error', at),
-      role: readWord(json, 'role', at, roles),
-      voice: readWord(json, 'voice', at, voices),
+      role: readWord(json, 'role', at, raftRoles),
+      voice: readWord(json, 'voice', at, raftVoices),
       term: readInteger(json, 'term', at),
       leader: readOptional(json, 'leader', at, parsePeerId),
       baseIndex: readInteger(json, 'base_index', at),

@@ -5,8 +5,18 @@
  * `open`: any peer that holds the cluster's secret, since a joiner is not a member yet. `member`: members of the configuration in force.
  */
 
-import { type PeerInfo, type PinInfo, type RaftPeer, type TrackerStatus, trackerStatuses } from '@quorate/client/api'
+import {
+  type PeerInfo,
+  type PinInfo,
+  type RaftPeer,
+  raftProgressStates,
+  raftRoles,
+  raftVoices,
+  type TrackerStatus,
+  trackerStatuses
+} from '@quorate/client/api'
 import { z } from 'zod'
+import { MAX_PEERNAME_CHARACTERS } from '../config/sections/cluster.ts'
 
 export type TrustLevel = 'open' | 'member'
 
@@ -14,6 +24,7 @@ const peerId = z.string().min(1).max(128)
 const cid = z.string().min(1).max(256)
 const multiaddrs = z.array(z.string().max(1024)).max(256)
 const nothing = z.null()
+const peername = z.string().max(MAX_PEERNAME_CHARACTERS)
 
 const status = z.enum(trackerStatuses as [TrackerStatus, ...TrackerStatus[]])
 
@@ -69,10 +80,10 @@ const raftPeers = z.array(peerId).max(1024)
 const raftPeer = z
   .object({
     id: peerId,
-    peername: z.string().max(256),
+    peername,
     error: z.string().max(4096),
-    role: z.enum(['leader', 'candidate', 'pre-candidate', 'follower', '']),
-    voice: z.enum(['voter', 'learner', 'leaving', '']),
+    role: z.enum(raftRoles),
+    voice: z.enum(raftVoices),
     term: index,
     leader: peerId.optional(),
     baseIndex: index,
@@ -87,7 +98,7 @@ const raftPeer = z
       .array(
         z.object({
           id: peerId,
-          state: z.enum(['probe', 'replicate', 'snapshot']),
+          state: z.enum(raftProgressStates),
           matchIndex: index,
           nextIndex: index,
           inflightMessages: index,
@@ -122,10 +133,14 @@ export const MAX_TWINS = 64
 
 const twin = z.object({ session, address: z.string().max(1024) })
 
-const member = z.object({ id: peerId, peername: z.string().max(256), addresses: multiaddrs })
+const member = z.object({ id: peerId, peername, addresses: multiaddrs })
 
 /** What a joiner would be, and what it is. */
 const joiner = {
+  peername,
+  addresses: multiaddrs,
+  /** Of the process that asks: it must be the only one with its identity. */
+  session,
   /** Names the data folder that it would begin. */
   incarnation: z.string().regex(/^[0-9a-f]{32}$/),
   /** What it has sound data of, if of anything. */
@@ -133,6 +148,8 @@ const joiner = {
   /** It was a member, and comes back by itself. */
   returns: z.boolean().optional()
 }
+
+const joined = z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
 
 /** An answer that comes as one value, or as many. */
 interface MethodShape<Request extends z.ZodType, Response extends z.ZodType, Kind extends 'unary' | 'stream'> {
@@ -188,29 +205,9 @@ export const rpcMethods = {
     })
   ),
   /** Make me a member. Resolves once the configuration that holds the caller as a learner is committed. */
-  'Cluster.join': unary(
-    'open',
-    z.object({
-      peername: z.string().max(256),
-      addresses: multiaddrs,
-      /** Of the process that asks: it must be the only one with its identity. */
-      session,
-      ...joiner
-    }),
-    z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
-  ),
+  'Cluster.join': unary('open', z.object(joiner), joined),
   /** The same, passed on to the leader on behalf of `peer`. */
-  'Consensus.join': unary(
-    'member',
-    z.object({
-      peer: peerId,
-      peername: z.string().max(256),
-      addresses: multiaddrs,
-      session,
-      ...joiner
-    }),
-    z.object({ clusterId: z.string(), alreadyMember: z.boolean(), peers: z.array(member) })
-  ),
+  'Consensus.join': unary('member', z.object({ peer: peerId, ...joiner }), joined),
   /** Append an operation (`state/ops.ts`); only the leader does it. Answers where it stands and what came of it. */
   'Consensus.propose': unary(
     'member',
