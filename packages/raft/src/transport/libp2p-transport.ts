@@ -15,48 +15,20 @@ import { createLinks, createRpc, type FrameLinks, type Libp2pHost, type RpcEndpo
 import type { RaftLogger } from '../api.ts'
 import { SUPPORTED_LEVEL } from '../core/announcements.ts'
 import type { Message } from '../core/messages.ts'
-import type { Index, LogBase, NodeId } from '../core/types.ts'
-import { SnapshotTransferError } from '../errors.ts'
-import type {
-  EntriesAnswer,
-  EntriesRequest,
-  LogReport,
-  MessageLimits,
-  SnapshotManifest,
-  Transport,
-  TransportHandler
-} from '../ports.ts'
+import type { NodeId } from '../core/types.ts'
+import type { MessageLimits, Transport, TransportHandler } from '../ports.ts'
 import { checksum } from '../storage/checksum.ts'
-import { decodeBase, decodeMessage, encodeBase, encodeMessage, isOfKnownKind, largestMessageBytes } from './codec.ts'
+import { answerBulkCalls, BulkCaller } from './bulk-calls.ts'
+import { decodeMessage, encodeMessage, isOfKnownKind, largestMessageBytes } from './codec.ts'
 import { decodeHello, encodeHello, type Hello, type Life } from './hello.ts'
-import {
-  decodeChunkRequest,
-  decodeManifest,
-  encodeChunkRequest,
-  encodeManifest,
-  MAX_CHUNK_BYTES
-} from './manifest-codec.ts'
+import { MAX_CHUNK_BYTES } from './manifest-codec.ts'
 import { isNameOf, peerOf } from './node-name.ts'
 import type { PeersSeen, Seen } from './peers-seen.ts'
-import {
-  decodeEntriesAnswer,
-  decodeOffer,
-  decodeReport,
-  ENTRIES_METHOD,
-  encodeEntriesRequest,
-  encodeOfferRequest,
-  handleRepairCalls,
-  OFFER_METHOD,
-  REPORT_METHOD
-} from './repair-codec.ts'
 
 /** Protocol of consensus messages. */
 export const RAFT_PROTOCOL = '/quorate/raft/1'
 /** Protocol of bulk transfers. */
 export const BULK_PROTOCOL = '/quorate/bulk/1'
-
-const MANIFEST_METHOD = 'snapshot.manifest'
-const CHUNK_METHOD = 'snapshot.chunk'
 
 const DEFAULT_MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -128,7 +100,7 @@ interface Caller {
   readonly refused: boolean
 }
 
-class PeerTransport implements Libp2pTransport {
+class PeerTransport extends BulkCaller implements Libp2pTransport {
   readonly #init: Libp2pTransportInit
   readonly #maxMessageBytes: number
   readonly #links: FrameLinks
@@ -143,6 +115,7 @@ class PeerTransport implements Libp2pTransport {
   readonly #up = new Map<string, Caller>()
 
   constructor(init: Libp2pTransportInit) {
+    super()
     this.#init = init
     this.#maxMessageBytes = init.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES
     const { libp2p, logger } = init
@@ -186,17 +159,11 @@ class PeerTransport implements Libp2pTransport {
       )
     }
     this.#handler = handler
-    this.#bulk.handle(MANIFEST_METHOD, async (request, { peer }) => {
-      const base = decodeBase(request)
-      if (base === undefined) throw new SnapshotTransferError('The request for a manifest is malformed')
-      return encodeManifest(await handler.onFetchManifest(this.#nameOf(peer), base))
-    })
-    this.#bulk.handle(CHUNK_METHOD, async (request, { peer }) => {
-      const wanted = decodeChunkRequest(request)
-      if (wanted === undefined) throw new SnapshotTransferError('The request for a chunk is malformed')
-      return handler.onFetchChunk(this.#nameOf(peer), wanted.snapshotId, wanted.chunk)
-    })
-    handleRepairCalls(this.#bulk, handler, (peer) => this.#nameOf(peer))
+    answerBulkCalls(
+      (method, answer) => this.#bulk.handle(method, answer),
+      handler,
+      (peer) => this.#nameOf(peer)
+    )
     await this.#bulk.start()
     await this.#links.start({
       onFrame: (peer, frame) => {
@@ -259,34 +226,12 @@ class PeerTransport implements Libp2pTransport {
     this.#tellDown(peer)
   }
 
-  async fetchManifest(from: NodeId, base: LogBase, signal: AbortSignal): Promise<SnapshotManifest> {
-    const manifest = decodeManifest(await this.#call(from, MANIFEST_METHOD, encodeBase(base), signal))
-    if (manifest === undefined) throw new SnapshotTransferError(`The manifest that ${from} sent is malformed`)
-    return manifest
-  }
-
-  fetchChunk(from: NodeId, snapshotId: string, chunk: number, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#call(from, CHUNK_METHOD, encodeChunkRequest({ snapshotId, chunk }), signal)
-  }
-
-  async fetchLogReport(from: NodeId, signal: AbortSignal): Promise<LogReport> {
-    return decodeReport(await this.#call(from, REPORT_METHOD, new Uint8Array(0), signal))
-  }
-
-  async fetchEntries(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer> {
-    return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
-  }
-
-  async fetchOffer(from: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase> {
-    return decodeOffer(await this.#call(from, OFFER_METHOD, encodeOfferRequest(atLeast), signal))
-  }
-
   async stop(): Promise<void> {
     await Promise.all([this.#links.stop(), this.#bulk.stop()])
   }
 
-  #call(from: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#bulk.call(peerOf(from), method, request, { signal, timeoutMs: this.#init.bulkTimeoutMs ?? 20_000 })
+  protected call(to: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#bulk.call(peerOf(to), method, request, { signal, timeoutMs: this.#init.bulkTimeoutMs ?? 20_000 })
   }
 
   /** The name behind a peer's streams, if it may speak. */

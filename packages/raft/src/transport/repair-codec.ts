@@ -1,19 +1,14 @@
 /**
- * The calls by which a damaged node is repaired, as bytes, and their registration with the bulk protocol. What comes from a peer is checked
- * here for its form; that entries are those asked for is checked by who asked (`driver/shared-entries.ts`). Used by `libp2p-transport.ts`.
+ * The calls by which a damaged node is repaired, as bytes. What comes from a peer is checked here for its form; that entries are those asked
+ * for is checked by who asked (`driver/shared-entries.ts`). Used by `bulk-calls.ts`.
  */
 
-import type { RpcEndpoint } from '@quorate/wire'
 import { parseRecord } from '../core/record.ts'
-import type { Entry, Index, LogBase, NodeId } from '../core/types.ts'
+import type { Entry, Index, LogBase } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
-import type { EntriesAnswer, EntriesRequest, LogReport, TransportHandler } from '../ports.ts'
+import type { EntriesAnswer, EntriesRequest, LogReport } from '../ports.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 import { decodeBase, encodeBase } from './codec.ts'
-
-export const REPORT_METHOD = 'log.report'
-export const ENTRIES_METHOD = 'log.entries'
-export const OFFER_METHOD = 'snapshot.offer'
 
 const LEADS = 1
 const HAS_LAST = 2
@@ -103,23 +98,4 @@ export function decodeOffer(bytes: Uint8Array): LogBase {
   const base = decodeBase(bytes)
   if (base === undefined) throw new SnapshotTransferError('The offer of a snapshot is malformed')
   return base
-}
-
-/** Answers the three calls from now on, as far as `handler` can. */
-export function handleRepairCalls(
-  rpc: Pick<RpcEndpoint, 'handle'>,
-  handler: TransportHandler,
-  nameOf: (peer: string) => NodeId
-): void {
-  const { onFetchLogReport, onFetchEntries, onFetchOffer } = handler
-  if (onFetchLogReport === undefined || onFetchEntries === undefined || onFetchOffer === undefined) return
-  rpc.handle(REPORT_METHOD, async (_request, { peer }) =>
-    encodeReport(await onFetchLogReport.call(handler, nameOf(peer)))
-  )
-  rpc.handle(ENTRIES_METHOD, async (request, { peer }) =>
-    encodeEntriesAnswer(await onFetchEntries.call(handler, nameOf(peer), decodeEntriesRequest(request)))
-  )
-  rpc.handle(OFFER_METHOD, async (request, { peer }) =>
-    encodeBase(await onFetchOffer.call(handler, nameOf(peer), decodeOfferRequest(request)))
-  )
 }

@@ -6,43 +6,16 @@
 
 import { FRAME_HEADER_BYTES, FrameParser } from '@quorate/wire'
 import type { Message } from '../../core/messages.ts'
-import type { Index, LogBase, NodeId } from '../../core/types.ts'
+import type { NodeId } from '../../core/types.ts'
 import { SnapshotTransferError } from '../../errors.ts'
-import type {
-  EntriesAnswer,
-  EntriesRequest,
-  LogReport,
-  MessageLimits,
-  SnapshotManifest,
-  Transport,
-  TransportHandler
-} from '../../ports.ts'
+import type { MessageLimits, Transport, TransportHandler } from '../../ports.ts'
 import { checksum } from '../../storage/checksum.ts'
-import { decodeBase, decodeMessage, encodeBase, encodeMessage, largestMessageBytes } from '../../transport/codec.ts'
-import {
-  decodeChunkRequest,
-  decodeManifest,
-  encodeChunkRequest,
-  encodeManifest
-} from '../../transport/manifest-codec.ts'
-import {
-  decodeEntriesAnswer,
-  decodeOffer,
-  decodeReport,
-  ENTRIES_METHOD,
-  encodeEntriesRequest,
-  encodeOfferRequest,
-  handleRepairCalls,
-  OFFER_METHOD,
-  REPORT_METHOD
-} from '../../transport/repair-codec.ts'
+import { answerBulkCalls, type BulkAnswerer, BulkCaller } from '../../transport/bulk-calls.ts'
+import { decodeMessage, encodeMessage, largestMessageBytes } from '../../transport/codec.ts'
 import type { Network } from '../network.ts'
 import type { Prng } from '../prng.ts'
 import type { NodeProfile } from '../swarm.ts'
 import type { SimulatedProcess } from './process.ts'
-
-const MANIFEST_METHOD = 'snapshot.manifest'
-const CHUNK_METHOD = 'snapshot.chunk'
 
 /** A call of the bulk protocol is given up after this time. */
 const CALL_TIMEOUT_US = 2_000_000
@@ -56,14 +29,12 @@ export interface Packet {
   readonly message: Message
 }
 
-type BulkCall = (request: Uint8Array, context: { readonly peer: string }) => Promise<Uint8Array>
-
 /** A process that can be reached. */
 export interface Station {
   readonly slot: number
   readonly process: SimulatedProcess
   readonly handler: TransportHandler
-  readonly calls: ReadonlyMap<string, BulkCall>
+  readonly calls: ReadonlyMap<string, BulkAnswerer>
 }
 
 /** Who is reachable under which name at present, and over what. */
@@ -91,10 +62,11 @@ export interface SimulatedTransportInit {
   readonly onSend: (to: NodeId, message: Message) => void
 }
 
-export class SimulatedTransport implements Transport {
+export class SimulatedTransport extends BulkCaller implements Transport {
   readonly #init: SimulatedTransportInit
 
   constructor(init: SimulatedTransportInit) {
+    super()
     this.#init = init
   }
 
@@ -104,7 +76,13 @@ export class SimulatedTransport implements Transport {
     if (largest > maxMessageBytes && !limitUnchecked) {
       throw new RangeError(`Messages have up to ${largest} bytes, and ${maxMessageBytes} are carried`)
     }
-    board.stations.set(id, { slot, process, handler, calls: this.#serve(handler) })
+    const calls = new Map<string, BulkAnswerer>()
+    answerBulkCalls(
+      (method, answer) => calls.set(method, answer),
+      handler,
+      (peer) => peer
+    )
+    board.stations.set(id, { slot, process, handler, calls })
   }
 
   setPeers(): void {}
@@ -125,48 +103,8 @@ export class SimulatedTransport implements Transport {
     if (board.stations.get(id)?.process === process) board.stations.delete(id)
   }
 
-  async fetchManifest(from: NodeId, base: LogBase, signal: AbortSignal): Promise<SnapshotManifest> {
-    const manifest = decodeManifest(await this.#call(from, MANIFEST_METHOD, encodeBase(base), signal))
-    if (manifest === undefined) throw new SnapshotTransferError(`The manifest that ${from} sent is malformed`)
-    return manifest
-  }
-
-  fetchChunk(from: NodeId, snapshotId: string, chunk: number, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#call(from, CHUNK_METHOD, encodeChunkRequest({ snapshotId, chunk }), signal)
-  }
-
-  async fetchLogReport(from: NodeId, signal: AbortSignal): Promise<LogReport> {
-    return decodeReport(await this.#call(from, REPORT_METHOD, new Uint8Array(0), signal))
-  }
-
-  async fetchEntries(from: NodeId, request: EntriesRequest, signal: AbortSignal): Promise<EntriesAnswer> {
-    return decodeEntriesAnswer(await this.#call(from, ENTRIES_METHOD, encodeEntriesRequest(request), signal))
-  }
-
-  async fetchOffer(from: NodeId, atLeast: Index, signal: AbortSignal): Promise<LogBase> {
-    return decodeOffer(await this.#call(from, OFFER_METHOD, encodeOfferRequest(atLeast), signal))
-  }
-
-  /** What this process answers, registered as with the real protocol. */
-  #serve(handler: TransportHandler): ReadonlyMap<string, BulkCall> {
-    const calls = new Map<string, BulkCall>()
-    calls.set(MANIFEST_METHOD, async (request, { peer }) => {
-      const base = decodeBase(request)
-      if (base === undefined) throw new SnapshotTransferError('The request for a manifest is malformed')
-      return encodeManifest(await handler.onFetchManifest(peer, base))
-    })
-    calls.set(CHUNK_METHOD, async (request, { peer }) => {
-      const wanted = decodeChunkRequest(request)
-      if (wanted === undefined) throw new SnapshotTransferError('The request for a chunk is malformed')
-      return handler.onFetchChunk(peer, wanted.snapshotId, wanted.chunk)
-    })
-    const rpc = { handle: (method: string, call: BulkCall): void => void calls.set(method, call) }
-    handleRepairCalls(rpc as Parameters<typeof handleRepairCalls>[0], handler, (peer) => peer)
-    return calls
-  }
-
   /** A call is answered, refused or lost; whichever comes first of its answer, its time and its end by the caller. */
-  #call(to: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+  protected call(to: NodeId, method: string, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const { id, process, board } = this.#init
     return new Promise((resolve, reject) => {
       const aborted = (): void => end(() => reject(signal.reason))
