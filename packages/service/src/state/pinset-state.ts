@@ -24,8 +24,10 @@ import { cidToBytes, decodePin } from './pin-codec.ts'
 import { readSnapshot, type SnapshotRecord, type StoredRecord, writeSnapshot } from './snapshot-format.ts'
 import { isDamage, PEER_PREFIX, PIN_PREFIX, SESSION_PREFIX, StateStore, type StoreWrite } from './state-store.ts'
 
-/** Entries in one batch of a restore: large enough for LevelDB's full speed, some hundred kilobytes. */
+/** Entries in one batch of a restore: large enough for LevelDB's full speed, some hundred kilobytes of most pins. */
 const RESTORE_BATCH_ENTRIES = 2000
+/** A batch of large entries ends here. */
+const RESTORE_BATCH_BYTES = 4 * 1024 * 1024
 
 /** Where the peers of the cluster can be reached, as they said themselves. */
 export interface PeerRecords {
@@ -56,30 +58,41 @@ export interface PinsetStateInit {
  * @throws {StateVersionError} when it was written by a release with another format
  * @throws {Error} when another process has it open, or the system refuses
  */
-export async function openPinsetState(init: PinsetStateInit): Promise<PinsetState> {
-  const { folder } = init
+export async function openPinsetState({ folder, onChange = () => {} }: PinsetStateInit): Promise<PinsetState> {
   const name = await openCurrentGeneration(folder)
-  let store = await StateStore.open(join(folder, name), name)
-  const discarded = store === undefined
-  if (store === undefined) {
-    const next = await nextGeneration(folder, name)
-    store = await StateStore.open(join(folder, next), next)
-    if (store === undefined) throw new Error(`cannot open the state: ${join(folder, next)} is not empty`)
-    await makeCurrent(folder, next)
-    await setAside(folder, name)
-  }
-  const state = new LevelPinsetState(folder, store, discarded, init.onChange ?? (() => {}))
+  const state = await openGeneration({ folder, name, discarded: false, onChange })
+  if (state !== undefined) return state
+  const next = await nextGeneration(folder, name)
+  const empty = await openGeneration({ folder, name: next, discarded: true, onChange })
+  if (empty === undefined) throw new Error(`cannot open the state: ${join(folder, next)} is not empty`)
+  await makeCurrent(folder, next)
+  await setAside(folder, name)
+  return empty
+}
+
+interface Generation extends Required<PinsetStateInit> {
+  readonly name: string
+  readonly discarded: boolean
+}
+
+/** @returns undefined in place of a state that is damaged, or no state of the log */
+async function openGeneration({
+  folder,
+  name,
+  discarded,
+  onChange
+}: Generation): Promise<LevelPinsetState | undefined> {
+  const store = await StateStore.open(join(folder, name), name)
+  if (store === undefined) return undefined
+  const state = new LevelPinsetState(folder, store, discarded, onChange)
   try {
     await state.load()
+    return state
   } catch (error) {
-    await state.close()
-    if (discarded || !isDamage(error)) throw error
-    const next = await nextGeneration(folder, store.name)
-    await makeCurrent(folder, next)
-    await setAside(folder, store.name)
-    return openPinsetState(init)
+    await store.close()
+    if (isDamage(error)) return undefined
+    throw error
   }
-  return state
 }
 
 class LevelPinsetState implements PinsetState {
@@ -242,8 +255,11 @@ class LevelPinsetState implements PinsetState {
 
   close(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#store.flush()
-      await this.#store.close()
+      try {
+        await this.#store.flush()
+      } finally {
+        await this.#store.close()
+      }
     })
   }
 
@@ -275,11 +291,11 @@ async function fill(store: StateStore, index: number, chunks: AsyncIterable<Uint
     // Only the last batch brings the books: until `makeCurrent`, nobody reads this database.
     for await (const record of readSnapshot(index, chunks)) {
       filling.add(record)
-      if (filling.writes.length < RESTORE_BATCH_ENTRIES) continue
+      if (filling.writes.length < RESTORE_BATCH_ENTRIES && filling.bytes < RESTORE_BATCH_BYTES) continue
       await store.load(filling.writes)
-      filling.writes = []
+      filling.begin()
     }
-    await SessionTable.fromRows(filling.sessions())
+    SessionTable.of(filling.sessions)
   } catch (error) {
     // What the tables say of records that are not theirs.
     if (!(error instanceof MalformedError || error instanceof RangeError)) throw error
@@ -289,11 +305,19 @@ async function fill(store: StateStore, index: number, chunks: AsyncIterable<Uint
 }
 
 class Filling {
+  /** Of the batch under way, and the bytes of their values. */
   writes: StoreWrite[] = []
+  bytes = 0
   pinCount = 0
   digest: number | undefined
   /** A few hundred at most: their table bounds them. */
-  readonly #sessions: { key: string; value: Uint8Array }[] = []
+  readonly sessions: { readonly key: string; readonly value: Uint8Array }[] = []
+
+  /** The next batch. */
+  begin(): void {
+    this.writes = []
+    this.bytes = 0
+  }
 
   /** @throws {MalformedError} when it is not a record of its kind */
   add(record: SnapshotRecord): void {
@@ -302,20 +326,21 @@ class Filling {
         this.digest = record.digest
         break
       case 'pin':
-        this.writes.push({ key: pinKey(decodePin(record.value).cidBytes), value: record.value })
+        this.#write(pinKey(decodePin(record.value).cidBytes), record.value)
         this.pinCount++
         break
       case 'peer':
-        this.writes.push({ key: PEER_PREFIX + decodePeerRecord(record.value).peerId, value: record.value })
+        this.#write(PEER_PREFIX + decodePeerRecord(record.value).peerId, record.value)
         break
       case 'session':
-        this.writes.push({ key: SESSION_PREFIX + record.key, value: record.value })
-        this.#sessions.push({ key: record.key, value: record.value })
+        this.#write(SESSION_PREFIX + record.key, record.value)
+        this.sessions.push(record)
         break
     }
   }
 
-  async *sessions(): AsyncGenerator<{ key: string; value: Uint8Array }> {
-    yield* this.#sessions
+  #write(key: string, value: Uint8Array): void {
+    this.writes.push({ key, value })
+    this.bytes += value.length
   }
 }
