@@ -14,6 +14,7 @@
 import { ApiError, LastPeerError, type MultiaddrString, type PeerIdString } from '@quorate/client/api'
 import { type MembershipChange, type NodeId, nodeNameOf, peerOf, type Raft } from '@quorate/raft'
 import type { Sessions } from '../cluster-host/sessions.ts'
+import { IdentityInUseError } from '../errors.ts'
 import type { AbortOptions, Logger } from '../ports.ts'
 import { encodeOperation, type OpResult, type PeerRecord } from '../state/ops.ts'
 import { namesIn, namesOf, peersOf } from './member-names.ts'
@@ -88,7 +89,8 @@ export class Membership {
   /**
    * Leader only: makes the caller a learner, and answers once that is committed.
    *
-   * @throws {ApiError} `bad-request` when it returns and was removed, or when another process uses its identity
+   * @throws {ApiError} `bad-request` when it returns and was removed
+   * @throws {IdentityInUseError} when another process uses its identity
    */
   async join(request: JoinRequest, options: AbortOptions = {}): Promise<JoinAnswer> {
     await this.refuseTwin(request)
@@ -117,15 +119,12 @@ export class Membership {
 
   /**
    * A joiner whose identity is in use by another process must not take that one's place.
-   * @throws {ApiError} `bad-request`
+   * @throws {IdentityInUseError}
    */
   async refuseTwin({ peer, session }: Pick<JoinRequest, 'peer' | 'session'>): Promise<void> {
     const [twin] = await this.sessions.twinsOf(peer, session)
     if (twin === undefined) return
-    throw new ApiError(
-      'bad-request',
-      `another daemon runs with the identity of this peer, ${peer}, at ${twin.address}: stop one of them, or give one a new identity`
-    )
+    throw new IdentityInUseError(peer, twin.address)
   }
 
   /** Leader only: the same for a peer whose addresses are known otherwise; promotion follows. */

@@ -7,7 +7,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { reasonOf } from '../cluster-host/address-book.ts'
-import { StartError } from '../errors.ts'
+import { IdentityInUseError, StartError } from '../errors.ts'
 import type { Logger } from '../ports.ts'
 import type { RpcRequest } from '../rpc/methods.ts'
 import type { JoinAnswer } from './join.ts'
@@ -79,8 +79,8 @@ async function askOne(
     const answer = await network.rpc.call(peer, 'Cluster.join', request, { signal, timeoutMs: answerTimeoutMs })
     return { type: 'joined', answer }
   } catch (error) {
-    const { message } = error as Error
-    if (message.includes('another daemon runs with the identity')) throw new StartError(message, { cause: error })
+    const { code, message } = error as Error & { code?: unknown }
+    if (code === IdentityInUseError.code) throw new StartError(message, { cause: error })
     throw error
   }
 }

@@ -17,7 +17,7 @@ import { loadConfig } from '../config/load.ts'
 import { peerIdOf } from '../config/peer-address.ts'
 import { PeerstoreFile } from '../config/peerstore-file.ts'
 import { refuseForeignRaft } from '../config/raft-folder.ts'
-import { StartError } from '../errors.ts'
+import { IdentityInUseError, StartError } from '../errors.ts'
 import { createLogging, logFormat } from '../logging/logger.ts'
 import type { Logger } from '../ports.ts'
 import { isCutShort } from '../recovery/recover.ts'
@@ -132,7 +132,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
     (address) =>
       finish({
         type: 'halted',
-        reason: `another daemon runs with the identity of this peer, ${network.id}, at ${address}: stop one of them, or give one a new identity`
+        reason: new IdentityInUseError(network.id, address).message
       })
   )
   let peer: Peer | undefined

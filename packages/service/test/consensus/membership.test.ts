@@ -106,7 +106,7 @@ describe('a joiner', () => {
     const { raft, membership, twins, asked } = setUp({ voters: ['a', 'b'] })
     twins.push({ session: 'other', address: '/ip4/127.0.0.1/tcp/9' })
     await assert.rejects(membership.join(joiner), {
-      code: 'bad-request',
+      code: 'identity-in-use',
       message: /^another daemon runs with the identity of this peer, b, at \/ip4\/127.0.0.1\/tcp\/9: stop one of them/
     })
     assert.deepEqual([raft.done, asked], [[], ['b s']])

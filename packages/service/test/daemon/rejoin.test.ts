@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Network } from '../../src/daemon/network.ts'
 import { rejoin } from '../../src/daemon/rejoin.ts'
-import { FakeRpc, silent } from '../consensus/fakes.ts'
+import { IdentityInUseError } from '../../src/errors.ts'
+import { FakeRpc, named, silent } from '../consensus/fakes.ts'
 
 const standing = { clusterId: 'c', confirmed: true, member: true, names: ['me'], tookPart: true, peers: [] }
 const joined = { clusterId: 'c', alreadyMember: false, peers: [] }
@@ -70,11 +71,10 @@ describe('a member that comes back', () => {
   })
 
   it('stops when another process uses its identity', async () => {
-    const { come } = setUp(
-      { a: [standing] },
-      () => new Error('another daemon runs with the identity of this peer, me, at x')
-    )
-    await assert.rejects(come(), { name: 'StartError' })
+    // As it arrives when another member passed it on.
+    const { message, code } = new IdentityInUseError('me', 'x')
+    const { come } = setUp({ a: [standing] }, () => named('RpcRemoteError', { message, code }))
+    await assert.rejects(come(), { name: 'StartError', message })
   })
 
   it('waits with nobody to ask, and ends with its signal', async () => {
