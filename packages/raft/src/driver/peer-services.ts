@@ -51,7 +51,7 @@ export function peerServices({ core, snapshotter, meter, status }: PeerServicesI
       if (appliedIndex < atLeast) {
         throw new SnapshotTransferError(`The state stands at ${appliedIndex} here, and ${atLeast} is asked for`)
       }
-      return snapshotter.offer(atLeast)
+      return snapshotter.offerPast(atLeast)
     }
   }
 }

@@ -27,6 +27,12 @@ const DEPOSED_SOURCE_PATIENCE_MS = 2000
 /** Tries for one piece before the transfer is given up; the next one goes on where this one ended. */
 const MAX_TRIES = 5
 const FIRST_RETRY_MS = 50
+/**
+ * To make a snapshot is to read the whole state, and it takes the place of one that others may be fetching. What peers ask for of their own accord
+ * is therefore made only after a rest of so many times what the last one took, and at the least so long.
+ */
+const REST_FACTOR = 4
+const LEAST_REST_MS = 1000
 
 export interface SnapshotterInit {
   readonly store: SnapshotStore
@@ -61,6 +67,8 @@ export class Snapshotter {
   readonly #init: SnapshotterInit
   readonly #stopped = new AbortController()
   #making: Promise<LogBase> | undefined
+  /** Until then none is made for a peer that asks. */
+  #restUntilMs = Number.NEGATIVE_INFINITY
   /** The one that peers fetch; saves reading its manifest for each chunk. */
   #served: SnapshotManifest | undefined
   #fetching: Promise<unknown> | undefined
@@ -70,16 +78,22 @@ export class Snapshotter {
     this.#init = init
   }
 
+  /** A snapshot from which a peer can go on with this log: a stored one, or a new one. All who ask while it is made share it. */
+  async offer(): Promise<LogBase> {
+    return await this.#share(0)
+  }
+
   /**
-   * A snapshot from which a peer can go on with this log: a stored one, or a new one. All who ask while it is made share it.
+   * The same at or past `atLeast`, for a peer that asks of its own accord: as often as it likes, so that a new one is made only now and then.
    *
-   * @throws {SnapshotTransferError} when the state does not stand at or past `atLeast` yet
+   * @throws {SnapshotTransferError} when the state does not stand there yet, or it is too early to make another: to be asked again
    */
-  async offer(atLeast: Index = 0): Promise<LogBase> {
-    this.#making ??= this.#offer(atLeast).finally(() => {
-      this.#making = undefined
-    })
-    const base = await this.#making
+  async offerPast(atLeast: Index): Promise<LogBase> {
+    const resting = this.#making === undefined && this.#init.clock.now() < this.#restUntilMs
+    const base = await (resting ? this.#stored(atLeast) : this.#share(atLeast))
+    if (base === undefined) {
+      throw new SnapshotTransferError(`No snapshot at or past ${atLeast} is here, and the last was made a moment ago`)
+    }
     if (base.index < atLeast) {
       throw new SnapshotTransferError(
         `The state stands at ${base.index} here, and a snapshot at or past ${atLeast} is asked for`
@@ -88,14 +102,34 @@ export class Snapshotter {
     return base
   }
 
+  #share(atLeast: Index): Promise<LogBase> {
+    this.#making ??= this.#offer(atLeast).finally(() => {
+      this.#making = undefined
+    })
+    return this.#making
+  }
+
   async #offer(atLeast: Index): Promise<LogBase> {
+    const { store, clock } = this.#init
+    const stored = await this.#stored(atLeast)
+    if (stored !== undefined) return stored
+    const sinceMs = clock.now()
+    try {
+      const manifest = await this.#make()
+      await store.prune()
+      return manifest.base
+    } finally {
+      const nowMs = clock.now()
+      this.#restUntilMs = nowMs + Math.max(REST_FACTOR * (nowMs - sinceMs), LEAST_REST_MS)
+    }
+  }
+
+  /** The newest one that is here, if it is at or past `atLeast` and the log goes on from it. */
+  async #stored(atLeast: Index): Promise<LogBase | undefined> {
     const { store, baseAt } = this.#init
     const latest = await store.latest()
-    const suits = latest !== undefined && latest.base.index >= atLeast
-    if (suits && connects(latest.base, baseAt(latest.base.index))) return latest.base
-    const manifest = await this.#make()
-    await store.prune()
-    return manifest.base
+    if (latest === undefined || latest.base.index < atLeast) return undefined
+    return connects(latest.base, baseAt(latest.base.index)) ? latest.base : undefined
   }
 
   async #make(): Promise<SnapshotManifest> {

@@ -50,7 +50,71 @@ function start(count: number) {
   return { clock, disk, open, snapshotter, fetched, most: () => most }
 }
 
+/** Offers snapshots of a state that the test moves on. */
+function offering() {
+  const clock = new ManualClock()
+  const state = { index: 10, made: 0, takesMs: 0, failure: undefined as Error | undefined }
+  const snapshotter = new Snapshotter({
+    store: new MemorySnapshots(new MemoryDisk()),
+    transport: {} as Transport,
+    stateMachine: {
+      async snapshot() {
+        state.made++
+        clock.jump(state.takesMs)
+        if (state.failure !== undefined) throw state.failure
+        return { index: state.index, async *chunks() {}, async close() {} }
+      }
+    },
+    clock,
+    logger: undefined,
+    exclusive: (task) => task(),
+    baseAt: (index) => ({ ...base, index })
+  })
+  return { clock, state, snapshotter }
+}
+
 describe('Snapshotter', () => {
+  it('makes one for peers that ask for more and more only now and then, and gives what is there meanwhile', async () => {
+    const { clock, state, snapshotter } = offering()
+    assert.equal((await snapshotter.offerPast(10)).index, 10)
+    for (state.index = 20; state.index < 30; state.index++) {
+      await assert.rejects(snapshotter.offerPast(state.index), {
+        name: 'SnapshotTransferError',
+        message: /a moment ago/
+      })
+      assert.equal((await snapshotter.offerPast(10)).index, 10)
+    }
+    assert.equal(state.made, 1)
+    clock.jump(1000)
+    const shared = await Promise.all([snapshotter.offerPast(20), snapshotter.offerPast(30), snapshotter.offer()])
+    assert.deepEqual(
+      shared.map(({ index }) => index),
+      [30, 30, 30]
+    )
+    assert.equal(state.made, 2)
+  })
+
+  it('rests the longer, the longer it took to make one, and after one that could not be made too', async () => {
+    const { clock, state, snapshotter } = offering()
+    state.takesMs = 2000
+    state.failure = new Error('ENOSPC')
+    await assert.rejects(snapshotter.offerPast(10), /ENOSPC/)
+    clock.jump(7999)
+    await assert.rejects(snapshotter.offerPast(10), /a moment ago/)
+    assert.equal(state.made, 1)
+    state.failure = undefined
+    clock.jump(1)
+    assert.equal((await snapshotter.offerPast(10)).index, 10)
+  })
+
+  it('makes what the core asks for at any time', async () => {
+    const { state, snapshotter } = offering()
+    state.failure = new Error('ENOSPC')
+    await assert.rejects(snapshotter.offerPast(10), /ENOSPC/)
+    state.failure = undefined
+    assert.equal((await snapshotter.offer()).index, 10)
+  })
+
   it('has few chunks under way, however small they are, so that the transport refuses none', async () => {
     const { open, fetched, most } = start(100)
     for (let chunk = 0; chunk < 100; chunk++) {
