@@ -199,7 +199,6 @@ export async function startPeer(init: PeerInit): Promise<Peer> {
     const begunAnew = state.appliedIndex() === 0 && raft.status().lastIndex > 0
     raft.on('halt', ({ reason }) => init.onEnd({ type: 'halted', reason }))
     raft.on('alarm', ({ code, detail, peer }) => {
-      logger('raft').warn({ code }, detail)
       // It is refused from now on, and finds out why (`standing-watch.ts`).
       if (code === 'peer-lost-log' && peer !== undefined) transport.condemn(peer, detail)
     })

@@ -189,6 +189,7 @@ describe('a configuration that is not allowed', () => {
       [['cluster'], { replication_factor_min: 2 }, 'cluster.replication_factor_min'],
       [['cluster'], { peername: 'n'.repeat(257) }, 'cluster.peername'],
       [['consensus', 'raft'], { election_timeout: '100ms' }, 'consensus.raft.election_timeout'],
+      [['consensus', 'raft'], { election_timeout: '5m', lease: '61s' }, 'consensus.raft.lease'],
       [['consensus', 'raft'], { lease: '910ms' }, 'consensus.raft.lease'],
       [['api', 'restapi'], { ssl_cert_file: 'cert.pem' }, 'api.restapi.ssl_key_file']
     ]

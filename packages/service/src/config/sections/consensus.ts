@@ -1,6 +1,6 @@
 /** The `consensus.raft` section of `service.json`. Read by `schema.ts`; the keys are IPFS Cluster's, and `read_timeout`, `priority` and `lease` are our own. */
 
-import { CLOCK_DRIFT } from '@quorate/raft'
+import { CLOCK_DRIFT, MAX_LEASE_MS } from '@quorate/raft'
 import type { Values } from '../field.ts'
 import { duration, integer, peerIds, requiredPath, text } from '../field-types.ts'
 
@@ -75,6 +75,9 @@ export function raftRules(raft: RaftSection): readonly { readonly key: string; r
       key: 'election_timeout',
       reason: `it is ${raft.electionTimeoutMs}ms, and must not be below heartbeat_timeout, ${raft.heartbeatTimeoutMs}ms`
     })
+  }
+  if (raft.leaseMs > MAX_LEASE_MS) {
+    broken.push({ key: 'lease', reason: `it is ${raft.leaseMs}ms, and must not be above ${MAX_LEASE_MS}ms` })
   }
   if (raft.leaseMs * (1 + CLOCK_DRIFT) >= raft.electionTimeoutMs) {
     broken.push({
