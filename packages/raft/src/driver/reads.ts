@@ -36,8 +36,8 @@ export class Reads {
   #appliedIndex: Index
   #queued: Waiter[] = []
   readonly #asked = new Map<number, Question>()
-  /** Have an index. */
-  #waiting: Waiter[] = []
+  /** Have an index. Whoever is answered, or gives up, leaves at once: nobody knows when something will be applied again. */
+  readonly #waiting = new Set<Waiter>()
   /** Ask again soon; each with what ends that. */
   readonly #retrying = new Map<readonly Waiter[], () => void>()
   #stopped: string | undefined
@@ -67,7 +67,7 @@ export class Reads {
 
   applied(index: Index, signal: AbortSignal | undefined): Promise<Index> {
     if (index <= this.#appliedIndex) return Promise.resolve(this.#appliedIndex)
-    return this.#wait(index, signal, (waiter) => this.#waiting.push(waiter))
+    return this.#wait(index, signal, (waiter) => this.#waiting.add(waiter))
   }
 
   /** Begins one question for all barriers that wait. @returns whether there are any */
@@ -86,11 +86,12 @@ export class Reads {
     this.#asked.delete(ticket)
     this.#meter?.onReadConfirmed(nowMs - question.atMs)
     for (const waiter of question.waiters) {
+      if (waiter.settled) continue
       if (index <= this.#appliedIndex) {
         waiter.settle(this.#appliedIndex)
       } else {
         waiter.index = index
-        this.#waiting.push(waiter)
+        this.#waiting.add(waiter)
       }
     }
   }
@@ -119,14 +120,7 @@ export class Reads {
 
   onApplied(index: Index): void {
     this.#appliedIndex = index
-    if (this.#waiting.length === 0) return
-    const still: Waiter[] = []
-    for (const waiter of this.#waiting) {
-      if (waiter.settled) continue
-      if (waiter.index! <= index) waiter.settle(index)
-      else still.push(waiter)
-    }
-    this.#waiting = still
+    for (const waiter of this.#waiting) if (waiter.index! <= index) waiter.settle(index)
   }
 
   stop(why: string): void {
@@ -140,7 +134,6 @@ export class Reads {
     ]
     this.#retrying.clear()
     this.#queued = []
-    this.#waiting = []
     this.#asked.clear()
     for (const waiter of all) waiter.settle(new ReadUnavailableError(why))
   }
@@ -157,6 +150,7 @@ export class Reads {
         settle: (outcome) => {
           if (waiter.settled) return
           waiter.settled = true
+          this.#waiting.delete(waiter)
           signal?.removeEventListener('abort', onAbort)
           if (outcome instanceof Error) reject(outcome)
           else resolve(outcome)

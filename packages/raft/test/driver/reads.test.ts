@@ -18,4 +18,19 @@ describe('Reads', () => {
     assert.equal(wakes, before)
     assert.equal(reads.queued, false)
   })
+
+  it('answers those who still wait, when others gave up before and after their index was known', async () => {
+    const reads = new Reads(new ManualClock(), 1000, 0, () => {})
+    const [early, late] = [new AbortController(), new AbortController()]
+    const gaveUp = [reads.applied(5, early.signal), reads.barrier(early.signal), reads.barrier(late.signal)]
+    const patient = [reads.applied(5, undefined), reads.barrier(undefined)]
+    assert.ok(reads.take(1, 0))
+    early.abort()
+    reads.onReady(1, 5, 0)
+    late.abort()
+    await Promise.all(gaveUp.map((read) => assert.rejects(read, { name: 'ReadUnavailableError' })))
+    reads.onApplied(4)
+    reads.onApplied(7)
+    assert.deepEqual(await Promise.all(patient), [7, 7])
+  })
 })
