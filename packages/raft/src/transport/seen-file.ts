@@ -23,11 +23,14 @@ export async function openSeenFile(path: string): Promise<SeenFile> {
   let written = seen.changeCount
   let writing: Promise<void> | undefined
   const write = (): Promise<void> => {
-    if (seen.changeCount === written) return Promise.resolve()
-    written = seen.changeCount
+    const { changeCount } = seen
+    if (changeCount === written) return Promise.resolve()
     const content = encodeCheckedJson([...seen.entries()].map(([name, { lost, ...rest }]) => toRow(name, rest, lost)))
     return writeFile(`${path}.tmp`, content, { mode: 0o600 })
       .then(() => rename(`${path}.tmp`, path))
+      .then(() => {
+        written = changeCount
+      })
       .catch(() => undefined)
   }
   const timer = setInterval(() => {

@@ -1,9 +1,9 @@
 /** Whose disk holds less than it promised (T35), and the names of lives (T34). */
 
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import type { Message } from '../../src/core/messages.ts'
 import { countBoot } from '../../src/storage/boot-counter.ts'
@@ -141,6 +141,20 @@ describe('the table of peers', () => {
     const third = await openSeenFile(path)
     assert.deepEqual([...third.seen.entries()], [])
     await third.close()
+  })
+})
+
+describe('a table of peers that could not be written', () => {
+  it('is written when it can be, though nothing changed since', async (context) => {
+    const path = join(await folder(context), 'later', 'seen.json')
+    const file = await openSeenFile(path)
+    file.seen.met('x', life())
+    await file.close()
+    await mkdir(dirname(path))
+    await file.close()
+    const again = await openSeenFile(path)
+    assert.deepEqual([...again.seen.entries()], [...file.seen.entries()])
+    await again.close()
   })
 })
 
