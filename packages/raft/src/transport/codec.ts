@@ -48,7 +48,7 @@ const APPEND_OVERHEAD_BYTES = 1 + 6 + 6 + 6 + 4 + 6 + 6
  * Terms from here on are taken from nobody: no group lives to see so many elections, and a node that followed would soon campaign in
  * a term that has no bytes. Half of what 48 bits hold.
  */
-const MAX_TERM = 2 ** 47
+export const MAX_TERM = 2 ** 47
 
 /** The largest message that a node with these limits sends; a transport that carries no such message holds the group up for ever (T19). */
 export function largestMessageBytes(limits: MessageLimits): number {
@@ -331,7 +331,8 @@ export function decodeBase(bytes: Uint8Array): LogBase | undefined {
   const level = extended ? rest.u8() : FIRST_LEVEL
   const leaseMs = extended ? rest.u32() : 0
   const config = decodeConfig(rest.bytes(rest.rest))
-  if (!reader.complete || !rest.complete || config === undefined || level < FIRST_LEVEL) return undefined
+  if (!reader.complete || !rest.complete || config === undefined) return undefined
+  if (term >= MAX_TERM || level < FIRST_LEVEL) return undefined
   return {
     index,
     term,

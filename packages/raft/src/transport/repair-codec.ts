@@ -8,7 +8,7 @@ import type { Entry, Index, LogBase } from '../core/types.ts'
 import { SnapshotTransferError } from '../errors.ts'
 import type { EntriesAnswer, EntriesRequest, LogReport } from '../ports.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
-import { decodeBase, encodeBase } from './codec.ts'
+import { decodeBase, encodeBase, MAX_TERM } from './codec.ts'
 
 const LEADS = 1
 const HAS_LAST = 2
@@ -37,6 +37,7 @@ export function decodeReport(bytes: Uint8Array): LogReport {
   const base = (flags & HAS_BASE) === 0 ? undefined : decodeBase(rest)
   if (
     !reader.complete ||
+    term >= MAX_TERM ||
     ((flags & HAS_BASE) !== 0) !== (base !== undefined) ||
     (base === undefined && rest.length > 0)
   ) {

@@ -7,7 +7,7 @@ import type { Entry, LogBase } from '../../src/core/types.ts'
 import { checksum } from '../../src/storage/checksum.ts'
 
 export const u48 = fc.nat({ max: 2 ** 48 - 1 })
-const term = fc.nat({ max: 2 ** 47 - 1 })
+export const term = fc.nat({ max: 2 ** 47 - 1 })
 export const u32 = fc.nat({ max: 2 ** 32 - 1 })
 export const id = fc.stringMatching(/^[A-Za-z0-9]{1,20}$/)
 const config = fc
@@ -16,7 +16,7 @@ const config = fc
 export const base = fc.record(
   {
     index: u48,
-    term: u48,
+    term,
     chain: u32,
     config,
     level: fc.integer({ min: 2, max: 255 }),

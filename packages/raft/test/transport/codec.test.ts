@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { Message } from '../../src/core/messages.ts'
 import { checksum } from '../../src/storage/checksum.ts'
-import { decodeMessage, encodeMessage } from '../../src/transport/codec.ts'
+import { decodeBase, decodeMessage, encodeBase, encodeMessage } from '../../src/transport/codec.ts'
 import { decodeHello, encodeHello } from '../../src/transport/hello.ts'
 import {
   decodeChunkRequest,
@@ -11,6 +11,7 @@ import {
   encodeChunkRequest,
   encodeManifest
 } from '../../src/transport/manifest-codec.ts'
+import { decodeReport, encodeReport } from '../../src/transport/repair-codec.ts'
 import { append, base, id, message, u32 } from './arbitraries.ts'
 
 /** Buffers and plain arrays compare as different, and are not. */
@@ -121,6 +122,15 @@ describe('the message codec', () => {
       fc.property(message, fc.integer({ min: 2 ** 47, max: 2 ** 48 - 1 }), (original, large) => {
         const bytes = Buffer.concat(encodeMessage({ ...original, term: large }))
         assert.match(String(decodeMessage(bytes, checksum)), /beyond any/)
+        const at = { index: 1, chain: 0, config: { voters: ['a'], outgoing: [], learners: [] } }
+        assert.equal(decodeBase(encodeBase({ ...at, term: large })), undefined)
+        assert.notEqual(decodeBase(encodeBase({ ...at, term: 2 ** 47 - 1 })), undefined)
+        assert.throws(
+          () => decodeReport(encodeReport({ term: large, leads: true, base: undefined, last: undefined })),
+          {
+            name: 'SnapshotTransferError'
+          }
+        )
       })
     )
   })

@@ -28,7 +28,7 @@ import {
   encodeOfferRequest,
   encodeReport
 } from '../../src/transport/repair-codec.ts'
-import { append, base, id, message, u32, u48 } from './arbitraries.ts'
+import { append, base, id, message, term, u32, u48 } from './arbitraries.ts'
 
 interface Decoder {
   readonly decode: (bytes: Uint8Array) => unknown
@@ -81,7 +81,7 @@ const decoders: Readonly<Record<string, Decoder>> = {
     refusal,
     sound: fc
       .record({
-        term: u48,
+        term,
         leads: fc.boolean(),
         base: fc.option(base, { nil: undefined }),
         last: fc.option(fc.record({ index: u48, chain: u32 }), { nil: undefined })
