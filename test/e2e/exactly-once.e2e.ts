@@ -7,7 +7,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { absentCid, allocationsOf } from './support/content.ts'
-import { bootstrapCluster, cleanUp, type Daemon, until } from './support/daemon.ts'
+import { bootstrapCluster, cleanUp, type Daemon } from './support/daemon.ts'
+import { leaderOf } from './support/leader.ts'
 
 const WRITES = 240
 /** The kill comes after so many answers, so that the others are at every stage of their way. */
@@ -15,17 +16,6 @@ const ANSWERS_BEFORE_KILL = 40
 const ROUNDS = 3
 
 let daemons: readonly Daemon[] = []
-
-async function leaderOf(running: readonly Daemon[]): Promise<Daemon> {
-  return await until('all agree on who leads', async () => {
-    const leaders = new Set<string | undefined>()
-    for await (const { id, leader } of running[0]!.client.peersRaft()) {
-      if (running.some((daemon) => daemon.id === id)) leaders.add(leader ?? undefined)
-    }
-    const [leader] = leaders
-    return leaders.size === 1 ? running.find(({ id }) => id === leader) : undefined
-  })
-}
 
 /** One request, without any retry. */
 async function ask(daemon: Daemon, method: 'POST' | 'DELETE', cid: string): Promise<number> {

@@ -2,28 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import type { RaftPeer } from '@quorate/client'
-import { bootstrapCluster, cleanUp, type Daemon, until } from './support/daemon.ts'
+import { bootstrapCluster, cleanUp, type Daemon } from './support/daemon.ts'
+import { leaderOf, statusOf } from './support/leader.ts'
 
 let daemons: readonly Daemon[] = []
-
-async function statusOf(asked: Daemon): Promise<RaftPeer[]> {
-  const peers: RaftPeer[] = []
-  for await (const peer of asked.client.peersRaft()) peers.push(peer)
-  return peers
-}
-
-/** The daemon that leads, once all members that run vote and agree on it. */
-async function leaderOf(running: readonly Daemon[]): Promise<Daemon> {
-  return await until('all agree on who leads', async () => {
-    const status = await statusOf(running[0]!)
-    const known = status.filter(({ id }) => running.some((daemon) => daemon.id === id))
-    const leaders = new Set(known.map(({ leader }) => leader))
-    const [leader] = leaders
-    if (known.some(({ voice }) => voice !== 'voter') || leaders.size !== 1) return undefined
-    return running.find(({ id }) => id === leader)
-  })
-}
 
 describe('leadership', () => {
   before(async () => {
