@@ -227,7 +227,10 @@ class Driver<Result> implements Raft<Result> {
 
   /** Nobody may be there to hand over to: the group then elects a leader as it would after a crash. */
   async #handOver(withinMs: number): Promise<void> {
-    await this.transferLeadership(undefined, { signal: AbortSignal.timeout(withinMs) }).catch(() => {})
+    const late = new AbortController()
+    const cancel = this.#parts.clock.after(withinMs, () => late.abort(new Error('nobody took over in time')))
+    await this.transferLeadership(undefined, { signal: late.signal }).catch(() => {})
+    cancel()
   }
 
   // --- inputs, and the turn ---------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ export class Ending<Result> {
     this.#stop('the node was closed')
     await this.#puttingAway
     const { transport, storage, disk } = this.#components
-    const { snapshotter, applier, writer } = this.#parts
+    const { snapshotter, applier, writer, exchange } = this.#parts
     // Whatever fails, the log is closed, and only when nothing works on it any more.
     const failures: unknown[] = []
     const ends = [
@@ -80,6 +80,8 @@ export class Ending<Result> {
       () => snapshotter.stop(),
       () => applier.stop(),
       () => writer.idle(),
+      // An installation may still be tidying up older snapshots.
+      () => exchange.idle(),
       () => storage.close()
     ]
     await this.#dumping

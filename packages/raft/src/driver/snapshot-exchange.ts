@@ -29,6 +29,8 @@ export interface SnapshotExchangeInit {
 
 export class SnapshotExchange {
   readonly #init: SnapshotExchangeInit
+  /** The core has one installed at a time. */
+  #installing: Promise<void> = Promise.resolve()
 
   constructor(init: SnapshotExchangeInit) {
     this.#init = init
@@ -48,7 +50,17 @@ export class SnapshotExchange {
   }
 
   /** Fetches the one at `base`, and puts it in the place of log and state. Never rejects: the core is told how it ended. */
-  async install(from: NodeId, base: LogBase): Promise<void> {
+  install(from: NodeId, base: LogBase): Promise<void> {
+    this.#installing = this.#install(from, base)
+    return this.#installing
+  }
+
+  /** Resolves when none is being installed. */
+  idle(): Promise<void> {
+    return this.#installing
+  }
+
+  async #install(from: NodeId, base: LogBase): Promise<void> {
     const { storage, snapshots, stateMachine, snapshotter, applier, writer } = this.#init
     const { meter, input, onRestored, alarm, halt, isStopped } = this.#init
     try {

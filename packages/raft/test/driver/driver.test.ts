@@ -264,6 +264,19 @@ describe('openRaft', () => {
     assert.equal((await group.leader()).id, to)
   })
 
+  it('hands leadership over as it closes, if it is given time for that', async () => {
+    await using group = await Group.start(['a', 'b', 'c'])
+    const first = await group.leader()
+    const asked: string[] = []
+    group.network.onSend = (from, to, message) => {
+      if (message.type === 'timeout-now' && from === first.id) asked.push(to)
+    }
+    await first.raft.close({ handOverMs: 10_000 })
+    const rest = ['a', 'b', 'c'].filter((id) => id !== first.id)
+    const second = await group.leader(rest)
+    assert.ok(asked.includes(second.id))
+  })
+
   it('stops for good when a write fails, and says nothing more', async () => {
     await using group = await Group.start(['a', 'b', 'c'])
     const leader = await group.leader()
