@@ -8,6 +8,7 @@
  * kept by reference: that costs no copies, and holds them in memory a little longer. Used by `driver.ts`.
  */
 
+import { membersOf } from '../core/members.ts'
 import { type CoreCheckpoint, captureCore } from '../core/raft.ts'
 import type { Effect, Input, RaftCore } from '../core/types.ts'
 import { digestEffects } from './effect-digest.ts'
@@ -17,7 +18,7 @@ import { InputTape } from './input-tape.ts'
 const MAX_SPAN_MS = 30_000
 const MAX_NUMBERS = 512 * 1024
 const MAX_BYTES = 8 * 1024 * 1024
-/** What an entry or a payload takes in memory besides its bytes, as measured: of small ones it is the most. */
+/** What an entry or a payload takes in memory besides its bytes, as measured: of small ones it is the most. A name takes less. */
 const ITEM_BYTES = 512
 
 /** A checkpoint, and what the core was told from there on. */
@@ -50,7 +51,7 @@ export interface FlightLimits {
   readonly spanMs: number
   /** Of the tape (`input-tape.ts`): 3 to 12 for an input. */
   readonly numbers: number
-  /** Of payloads and entries in memory, with what each takes besides its bytes. */
+  /** Of payloads, entries and names in memory, with what each takes besides its bytes. */
   readonly bytes: number
 }
 
@@ -60,7 +61,7 @@ export class FlightRecorder {
   #older: Recording | undefined
   /** Undefined for a core that cannot be captured: then nothing is recorded. */
   #newer: Recording | undefined
-  /** That the payloads and entries in the inputs of `#newer` take in memory. */
+  /** That the payloads, entries and names in the inputs of `#newer` take in memory. */
   #bytes = 0
   #sinceMs: number
   #digest = 0
@@ -115,11 +116,16 @@ export class FlightRecorder {
   }
 }
 
+/** Of what can be large in an input. */
 function bytesOf(input: Input): number {
   let bytes = 0
   if (input.type === 'propose') for (const payload of input.payloads) bytes += ITEM_BYTES + payload.length
-  else if (input.type === 'receive' && input.message.type === 'append-entries-request') {
-    for (const { record } of input.message.entries) bytes += ITEM_BYTES + record.length
+  if (input.type !== 'receive') return bytes
+  const { message } = input
+  if (message.type === 'append-entries-request') {
+    for (const { record } of message.entries) bytes += ITEM_BYTES + record.length
+  } else if (message.type === 'install-snapshot-request') {
+    for (const name of membersOf(message.base.config)) bytes += ITEM_BYTES + name.length
   }
   return bytes
 }

@@ -99,6 +99,20 @@ describe('a flight record', () => {
     }
   })
 
+  it('counts the configurations that come with snapshots, which a peer can name as often as it likes', () => {
+    const { core } = new RandomGroup(9).nodes[0]!
+    const recorder = new FlightRecorder(core, 0, { ...roomy, bytes: 100_000 })
+    const voters = Array.from({ length: 100 }, (_, n) => `n${n}`)
+    const base = { index: 1, term: 1, chain: 0, config: { voters, outgoing: [], learners: [] } }
+    for (let n = 0; n < 100; n++) {
+      const message = { type: 'install-snapshot-request', term: 1, base: { ...base }, readPosition: 0 } as const
+      recorder.note({ type: 'receive', from: 'b', message }, n, [], 0)
+    }
+    for (const { inputs } of recorder.record('a test')!.generations) {
+      assert.ok(inputs.length <= 2, `${inputs.length} inputs of ${voters.length} names`)
+    }
+  })
+
   it('does not change with what is noted after it was taken', () => {
     const group = new RandomGroup(9)
     const recorder = new FlightRecorder(group.nodes[0]!.core, 0, roomy)
