@@ -18,7 +18,7 @@ export class HardStateLostError extends Error {
 /**
  * - `base-damaged`: the file that says where the log begins is missing or damaged, so that nothing in the log can be trusted.
  * - `unsupported-version`: the file was written by a newer version; it is sound, and must not be touched.
- * - `log-faulty`: `load` reported faults; the log takes nothing more until `reset` replaces it.
+ * - `log-faulty`: `load` reported faults; the log takes nothing more until `replace` or `reset` puts another in its place.
  */
 export type LogUnusableCode = 'base-damaged' | 'unsupported-version' | 'log-faulty'
 

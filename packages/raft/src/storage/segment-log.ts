@@ -106,7 +106,7 @@ interface ActiveSegment extends Segment {
  *
  * Every method rejects with {@link StorageFailedError} once one has failed, and with {@link StorageMisuseError} for what the
  * caller must not do. `load` rejects with {@link HardStateLostError} or {@link LogUnusableError}; after a `load` with faults only
- * the hard state can be written, and `reset` called.
+ * the hard state can be written, and `replace` or `reset` called.
  */
 export function openSegmentLog(init: SegmentLogInit): LogStorage {
   const { segmentBytes = DEFAULT_SEGMENT_BYTES } = init
@@ -518,7 +518,7 @@ class SegmentLog implements LogStorage {
   }
 
   #faultyError(): LogUnusableError {
-    return new LogUnusableError('log-faulty', this.#folder, 'it is damaged, and only a reset can replace it')
+    return new LogUnusableError('log-faulty', this.#folder, 'it is damaged, and takes nothing before it is replaced')
   }
 
   /** Runs the one call that may be under way; whatever it throws is final. */
