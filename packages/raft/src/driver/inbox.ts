@@ -7,6 +7,7 @@
 
 import type { Message } from '../core/messages.ts'
 import type { Input, NodeId } from '../core/types.ts'
+import { recordBytesOf } from './metrics.ts'
 
 /** Most inputs that wait for a turn. */
 const MAX_INPUTS = 16_384
@@ -25,7 +26,7 @@ export class Inbox {
   /** A message. @returns its record bytes; undefined if there was no room for it */
   receive(from: NodeId, message: Message): number | undefined {
     if (this.#inputs.length >= MAX_INPUTS || this.#bytes >= MAX_BYTES) return undefined
-    const bytes = recordBytesOf(message)
+    const bytes = bytesOf(message)
     this.#bytes += bytes
     this.#inputs.push({ type: 'receive', from, message })
     return bytes
@@ -41,7 +42,7 @@ export class Inbox {
   /** What a turn had no time for goes before what has come since. */
   putBack(inputs: readonly Input[]): void {
     this.#inputs = [...inputs, ...this.#inputs]
-    for (const input of inputs) if (input.type === 'receive') this.#bytes += recordBytesOf(input.message)
+    for (const input of inputs) if (input.type === 'receive') this.#bytes += bytesOf(input.message)
   }
 
   clear(): void {
@@ -50,9 +51,5 @@ export class Inbox {
   }
 }
 
-function recordBytesOf(message: Message): number {
-  if (message.type !== 'append-entries-request') return 0
-  let bytes = 0
-  for (const { record } of message.entries) bytes += record.length
-  return bytes
-}
+const bytesOf = (message: Message): number =>
+  message.type === 'append-entries-request' ? recordBytesOf(message.entries) : 0

@@ -7,6 +7,8 @@ import { membersOf } from '../core/members.ts'
 import type { ClusterConfig, Index, LogBase, NodeId } from '../core/types.ts'
 import type { Clock, EntriesAnswer, EntriesRequest, LogReport, Transport } from '../ports.ts'
 import { isDiskFull } from '../storage/errors.ts'
+import { delay } from './clock.ts'
+import { messageOf } from './message-of.ts'
 
 /** For a call that is answered from memory. One that makes a snapshot may take longer, and is bounded by the transport. */
 const CALL_TIMEOUT_MS = 3000
@@ -93,7 +95,7 @@ export class Peers {
 
   /** @throws the reason of `signal` when it aborts */
   async pause(signal: AbortSignal): Promise<void> {
-    await this.#delay(this.#pauseMs, signal)
+    await delay(this.#clock, this.#pauseMs, signal)
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS)
     signal.throwIfAborted()
   }
@@ -106,22 +108,10 @@ export class Peers {
       return await call(AbortSignal.any([signal, late.signal]))
     } catch (error) {
       signal.throwIfAborted()
-      this.#lastFailure = error instanceof Error ? error.message : String(error)
+      this.#lastFailure = messageOf(error)
       return undefined
     } finally {
       cancel()
     }
-  }
-
-  #delay(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        cancel()
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      const cancel = this.#clock.after(ms, done)
-      signal.addEventListener('abort', done, { once: true })
-    })
   }
 }

@@ -17,6 +17,7 @@ import type {
   Transport
 } from '../ports.ts'
 import { StorageFailedError } from '../storage/errors.ts'
+import { delay } from './clock.ts'
 
 /** Most bytes of a snapshot that are under way to this node: more would stand in front of consensus traffic. */
 const MAX_INFLIGHT_BYTES = 1024 * 1024
@@ -316,23 +317,10 @@ export class Snapshotter {
         return await attempt()
       } catch (error) {
         if (tries === MAX_TRIES || signal.aborted) throw error
-        await this.#delay(FIRST_RETRY_MS * 2 ** (tries - 1), signal)
+        await delay(this.#init.clock, FIRST_RETRY_MS * 2 ** (tries - 1), signal)
         signal.throwIfAborted()
       }
     }
-  }
-
-  #delay(ms: number, signal: AbortSignal): Promise<void> {
-    const { clock } = this.#init
-    return new Promise((resolve) => {
-      const cancel = clock.after(ms, done)
-      function done(): void {
-        cancel()
-        signal.removeEventListener('abort', done)
-        resolve()
-      }
-      signal.addEventListener('abort', done, { once: true })
-    })
   }
 
   /** Ends what is under way. */

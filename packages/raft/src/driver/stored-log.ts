@@ -1,4 +1,7 @@
-/** Questions to a log that was loaded, before there is a core to ask. Used by `startup.ts` and `healing.ts`. */
+/**
+ * Questions to a log that was loaded, before there is a core to ask. Used by `startup.ts` and `healing.ts`, and by `../storage/log-reader.ts` for
+ * those who only look.
+ */
 
 import { decodeConfig } from '../core/members.ts'
 import { payloadOf } from '../core/record.ts'

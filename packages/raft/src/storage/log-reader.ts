@@ -10,9 +10,8 @@
  */
 
 import type { StoredGroup } from '../api.ts'
-import { decodeConfig } from '../core/members.ts'
-import { payloadOf } from '../core/record.ts'
-import { type Entry, EntryKind, type Index, type LogBase } from '../core/types.ts'
+import type { Entry, Index, LogBase } from '../core/types.ts'
+import { configInForce } from '../driver/stored-log.ts'
 import type { LogFault, LogRemains } from '../ports.ts'
 import { BASE_FILE, EMPTY_BASE, type ReadBase, readBase, type StoredBase } from './base-file.ts'
 import { checksum } from './checksum.ts'
@@ -384,13 +383,13 @@ export async function inspectGroup(folder: string, options: InspectOptions = {})
     return { hardState: hardState.content.hardState, base, lastIndex: 0, config: base.config, damaged: true }
   }
   if (stored.hardState === undefined) return undefined
-  const newest = stored.entries.findLast((entry) => entry.kind === EntryKind.config)
+  const { entries, faults } = stored
   const { base } = stored.base
   return {
     hardState: stored.hardState.content.hardState,
     base,
-    lastIndex: base.index + stored.entries.length,
-    config: (newest === undefined ? undefined : decodeConfig(payloadOf(newest))) ?? base.config,
-    damaged: stored.faults.length > 0
+    lastIndex: base.index + entries.length,
+    config: configInForce({ base, entries }),
+    damaged: faults.length > 0
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What describes a snapshot, on disk and between nodes: its bytes, and the limits that a description from outside has to keep
- * before anything is written on its word. Used by `snapshot-files.ts` and by the bulk protocol.
+ * What describes a snapshot on disk: its bytes, and the limits that a description from outside has to keep before anything is written on its
+ * word. Used by `snapshot-files.ts`; on the wire a description has other bytes (`../transport/manifest-codec.ts`).
  */
 
 import type { SnapshotChunk, SnapshotManifest } from '../ports.ts'
@@ -9,7 +9,7 @@ import { decodeCheckedJson, encodeCheckedJson } from './checked-json.ts'
 import { SnapshotRefusedError } from './errors.ts'
 
 export const MANIFEST_FILE = 'manifest.json'
-/** Largest chunk, in bytes. */
+/** Largest chunk, in bytes (`../ports.ts`). */
 export const MAX_CHUNK_BYTES = 1024 * 1024
 /** Most chunks: 64 GiB of state, and a manifest of a few MiB. */
 export const MAX_CHUNKS = 65_536

@@ -1,4 +1,4 @@
-/** Timers of Node that do not keep the process alive. Used by the storage where it is given no clock. */
+/** Timers of Node that do not keep the process alive. Used by the storage where it is given no clock, and in the driver's own. */
 
 import type { Clock } from '../ports.ts'
 

@@ -1,14 +1,12 @@
 /**
  * The description of a snapshot, and the two requests of the bulk protocol, as bytes. What comes from a peer is checked to the
- * last field: a manifest decides what is written to disk. Used by `libp2p-transport.ts`.
+ * last field: a manifest decides what is written to disk. Used by `bulk-calls.ts`.
  */
 
 import type { SnapshotManifest } from '../ports.ts'
+import { MAX_CHUNK_BYTES } from '../storage/snapshot-manifest.ts'
 import { ByteReader, ByteWriter } from './byte-cursor.ts'
 import { decodeBase, encodeBase } from './codec.ts'
-
-/** Largest chunk of a snapshot (`ports.ts`). */
-export const MAX_CHUNK_BYTES = 1024 * 1024
 
 const ID_PATTERN = /^[A-Za-z0-9-]{1,128}$/
 
