@@ -155,11 +155,7 @@ describe('openRaft', () => {
 
   it('brings a late joiner up by snapshot, makes it a voter, and removes another', async () => {
     await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
-    const leader = await group.leader()
-    await leader.raft.proposeMany(texts(1000).map(bytes))
-    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(1000)))
-    await leader.raft.checkpoint()
-    await until('the log is compacted', () => leader.raft.status().baseIndex > 900)
+    const leader = await group.compacted(texts(1000).map(bytes))
     const joiner = await group.open('d')
     await leader.raft.changeMembers({ voters: ['a', 'b', 'c'], learners: ['d'] })
     await until('the joiner has the state', () => joiner.machine.applied.length === 1000)
@@ -174,11 +170,7 @@ describe('openRaft', () => {
 
   it('goes on with a snapshot where a broken transfer ended, and takes no damaged chunk', async () => {
     await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
-    const leader = await group.leader()
-    await leader.raft.proposeMany(texts(2000).map(bytes))
-    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(2000)))
-    await leader.raft.checkpoint()
-    await until('the log is compacted', () => leader.raft.status().baseIndex > 1900)
+    const leader = await group.compacted(texts(2000).map(bytes))
     const fetched: number[] = []
     let damage = 3
     group.network.onChunk = (chunk, chunkBytes) => {
@@ -242,11 +234,7 @@ describe('openRaft', () => {
 
   it('goes on, and says why, when there is no room for a snapshot', async () => {
     await using group = await Group.start(['a', 'b', 'c'], { trailingEntries: 10 })
-    const leader = await group.leader()
-    await leader.raft.proposeMany(texts(1000).map(bytes))
-    await Promise.all([...group.members.values()].map(({ raft }) => raft.waitApplied(1000)))
-    await leader.raft.checkpoint()
-    await until('the log is compacted', () => leader.raft.status().baseIndex > 900)
+    const leader = await group.compacted(texts(1000).map(bytes))
     const joiner = await group.open('d')
     const alarms: string[] = []
     joiner.raft.on('alarm', ({ code, detail }) => alarms.push(`${code}: ${detail}`))

@@ -85,6 +85,17 @@ export class Group implements AsyncDisposable {
     return found!
   }
 
+  /** Has a leader take so many commands, and drop all of its log but what it keeps for peers, which is to be far less. */
+  async compacted(commands: readonly Uint8Array[]): Promise<Member> {
+    const leader = await this.leader()
+    const { length } = commands
+    await leader.raft.proposeMany(commands)
+    await Promise.all([...this.members.values()].map(({ raft }) => raft.waitApplied(length)))
+    await leader.raft.checkpoint()
+    await until('the log is compacted', () => leader.raft.status().baseIndex > length - 100)
+    return leader
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.members.values()].map(({ raft }) => raft.close()))
   }

@@ -1,3 +1,5 @@
+/** What the codec gives back, and what it refuses. That no bytes at all make it throw is tried in `hostile-bytes.test.ts`, of all decoders. */
+
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
@@ -70,7 +72,7 @@ describe('the message codec', () => {
     )
   })
 
-  it('gives back manifests, requests and hellos, and takes any bytes for them without throwing', () => {
+  it('gives back manifests, requests and hellos', () => {
     const chunk = fc.record({ bytes: fc.nat(1024 * 1024), crc32: u32 }, { noNullPrototype: true })
     fc.assert(
       fc.property(base, fc.array(chunk, { maxLength: 20 }), id, u32, (at, chunks, name, number) => {
@@ -90,13 +92,6 @@ describe('the message codec', () => {
         assert.deepEqual(decodeHello(encodeHello({ ...hello, life: undefined })), { ...hello, life: undefined })
         const damaged = { ...hello, life: { ...life, lastIndex: undefined } }
         assert.deepEqual(decodeHello(encodeHello(damaged)), damaged)
-      })
-    )
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
-        decodeManifest(bytes)
-        decodeChunkRequest(bytes)
-        decodeHello(bytes)
       })
     )
   })
@@ -147,27 +142,6 @@ describe('the message codec', () => {
         }
       }),
       { numRuns: 2000 }
-    )
-  })
-
-  it('throws at no manifest, request or hello that was changed in a few places', () => {
-    const chunk = fc.record({ bytes: fc.nat(1024 * 1024), crc32: u32 }, { noNullPrototype: true })
-    const change = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 })
-    fc.assert(
-      fc.property(base, fc.array(chunk, { maxLength: 5 }), id, change, (at, chunks, name, changes) => {
-        const mutate = (bytes: Uint8Array): Uint8Array => {
-          const changed = Uint8Array.from(bytes)
-          for (const [place, value] of changes) changed[place % changed.length] = value
-          return changed
-        }
-        const manifest = { version: 1 as const, id: name, base: at, chunks, totalBytes: 0 }
-        const decoded = decodeManifest(mutate(encodeManifest(manifest)))
-        assert.ok(decoded === undefined || decoded.chunks.length <= chunks.length + 5)
-        decodeChunkRequest(mutate(encodeChunkRequest({ snapshotId: name, chunk: 1 })))
-        const life = { boot: 1, bootId: '0123456789abcdef', term: 2, lastIndex: 3 }
-        decodeHello(mutate(encodeHello({ clusterId: name, memberId: name, incarnation: name, featureLevel: 1, life })))
-      }),
-      { numRuns: 1000 }
     )
   })
 })

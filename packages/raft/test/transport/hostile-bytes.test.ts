@@ -153,6 +153,14 @@ describe('any bytes of a member', () => {
       )
     })
 
+    it(`that are sound for another decoder are answered by ${name}`, () => {
+      const others = Object.values(decoders).map(({ sound }) => sound)
+      fc.assert(
+        fc.property(fc.oneof(...others), (bytes) => take(decoder, bytes)),
+        { numRuns: 1000 }
+      )
+    })
+
     it(`are answered by ${name} when each length says as much as it can`, () => {
       fc.assert(
         fc.property(decoder.sound, fc.nat(), fc.constantFrom(1, 2, 4), (sound, at, width) => {
