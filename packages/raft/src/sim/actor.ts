@@ -17,8 +17,6 @@ export interface SimActor {
   /** The process runs. */
   readonly up: boolean
   readonly paused: boolean
-  /** The feature level that it knows; undefined if all nodes of the kind are of one version. */
-  readonly version?: number
   /** Starts from what is on disk. */
   start(): void
   /** Dies, and forgets what is not durable. */

@@ -149,6 +149,11 @@ export class Nemesis {
     })
   }
 
+  /** A node takes part from now on, where that is later than its start. Connections that came up before it did it never heard of. */
+  opened(slot: number): void {
+    if (this.#profile.standing.upgrade > 0) this.#greetAll(slot)
+  }
+
   /** The node is told of every other that runs, and so of its version. */
   #greetAll(slot: number): void {
     for (const peer of this.#nodes) if (peer.slot !== slot && peer.up) this.#hint(slot, peer.slot, true)
@@ -436,8 +441,8 @@ export class Nemesis {
   #tooOld(present: ClusterConfig, target: { readonly voters: NodeId[]; readonly learners: NodeId[] }): boolean {
     const known = membersOf(present)
     const added = [...target.voters, ...target.learners].filter((id) => !known.includes(id))
-    const newest = Math.max(...this.#nodes.map(({ version }) => version ?? 1))
-    return this.#nodes.some(({ id, version }) => added.includes(id) && (version ?? 1) < newest)
+    const newest = Math.max(...this.#nodes.map(({ view }) => view.version))
+    return this.#nodes.some(({ id, view }) => added.includes(id) && view.version < newest)
   }
 
   /** A legal membership, most often one step away from the present one, sometimes anything. */

@@ -19,7 +19,7 @@ import { Violation } from './judges/violation.ts'
 import type { Prng } from './prng.ts'
 import { Requests } from './requests.ts'
 import { type Fetch, NodeSnapshots } from './snapshots.ts'
-import { drawOptions, NEWEST_VERSION } from './standing.ts'
+import { drawOptions, upgraded } from './standing.ts'
 import type { NodeSurroundings, Settle } from './surroundings.ts'
 import { EventKind } from './world.ts'
 
@@ -61,8 +61,6 @@ export class SimNode implements SimActor {
   readonly #finishApplyLater = (): void => this.applier.finishApply()
   readonly #versions: Prng
   readonly #requests: Requests
-  /** Its version, which knows the feature level of that number. */
-  version = 1
 
   constructor(view: NodeView, disk: Disk, prng: Prng, around: NodeSurroundings) {
     this.slot = view.slot
@@ -91,10 +89,7 @@ export class SimNode implements SimActor {
   start(): void {
     const { world, history, panel, profile, checksum, mutations } = this.#around
     const { image } = this.disk
-    // A group is upgraded one node at a time, each when it starts again.
-    if (this.boot > 0 && this.#versions.chance(profile.standing.upgrade)) {
-      this.version = Math.min(this.version + 1, NEWEST_VERSION)
-    }
+    if (this.boot > 0) this.view.version = upgraded(this.view.version, this.#versions, profile.standing)
     this.boot++
     history.note(world.nowUs, TraceCode.start, this.slot, image.log.base.index, image.log.lastIndex, undefined)
     if (image.state.index < image.log.base.index) this.#recoverState()
@@ -105,7 +100,7 @@ export class SimNode implements SimActor {
       {
         id: this.id,
         options: this.#options,
-        supportedLevel: this.version,
+        supportedLevel: this.view.version,
         checksum,
         seed: this.#prng.u32(),
         hardState: image.hardState,
@@ -252,13 +247,8 @@ export class SimNode implements SimActor {
     this.whenAwake(() => {
       if (!up) this.#around.panel.conduct?.losesStream(this.view, peer)
       if (!up) this.step({ type: 'peer-down', peer })
-      else this.step({ type: 'peer-up', peer, featureLevel: this.#versionOf(peer) })
+      else this.step({ type: 'peer-up', peer, featureLevel: this.#around.panel.levels.knownBy(peer) })
     })
-  }
-
-  #versionOf(peer: NodeId): number {
-    const { nodes, panel } = this.#around
-    return nodes[panel.slotOf.get(peer) ?? -1]?.version ?? 1
   }
 
   diskDone(boot: number): void {

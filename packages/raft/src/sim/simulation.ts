@@ -61,6 +61,8 @@ export interface SimulationReport {
   readonly terms: number
   /** Length of the committed history. */
   readonly committed: number
+  /** The highest feature level that was in force; 1 if none was ever raised. */
+  readonly level: number
   readonly workload: WorkloadStats
   readonly nemesis: NemesisStats
   readonly network: NetworkStats
@@ -169,6 +171,7 @@ export function reportOf(
     events: world.events,
     terms: panel.elections.terms,
     committed: panel.committed.lastIndex,
+    level: panel.levels.highest,
     workload: workload.stats,
     nemesis: nemesis.stats,
     network: network.stats,

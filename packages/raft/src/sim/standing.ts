@@ -1,6 +1,6 @@
 /**
  * How the nodes of a world differ by what they are told and what they think of themselves: priorities, health, leases, versions. None of it is a
- * fault; all of it is about who should lead, and when a leader may speak for the group. Drawn by `swarm.ts`, used by `node.ts`, `nemesis.ts` and `workload.ts`.
+ * fault; all of it is about who should lead, and when a leader may speak for the group. Drawn by `swarm.ts`, used by the nodes of both modes, `nemesis.ts` and `workload.ts`.
  * Times are microseconds unless named otherwise, probabilities millionths.
  */
 
@@ -34,7 +34,7 @@ export interface StandingSwitches {
 }
 
 /** The versions that there are; each knows the feature level of its number. */
-export const NEWEST_VERSION = 3
+const NEWEST_VERSION = 3
 
 export function drawStanding(prng: Prng, on: StandingSwitches, electionTimeoutMs: number): StandingProfile {
   return {
@@ -47,6 +47,11 @@ export function drawStanding(prng: Prng, on: StandingSwitches, electionTimeoutMs
     meanReadPauseUs: prng.pick([0, 1_000, 20_000, 200_000]),
     upgrade: on.upgrades ? prng.pick([200_000, 500_000, 900_000]) : 0
   }
+}
+
+/** A group is upgraded one node at a time, each when it starts again: perhaps as the next version. */
+export function upgraded(version: number, prng: Prng, { upgrade }: StandingProfile): number {
+  return prng.chance(upgrade) ? Math.min(version + 1, NEWEST_VERSION) : version
 }
 
 /** What one node is started with. */

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DRIVER_BUGS, type DriverBug, simulateFull } from '@quorate/raft/sim'
+import { DRIVER_BUGS, type DriverBug, type Mutation, simulateFull } from '@quorate/raft/sim'
 import { findFullViolation } from './full-support.ts'
 import { describeViolation } from './support.ts'
 
@@ -24,8 +24,11 @@ const HARMS: Partial<Record<DriverBug, number>> = {
   'foreign-files-accepted': 80
 }
 
-async function finds(bug: DriverBug, budget: number, consequencesOnly: boolean): Promise<string> {
-  const found = await findFullViolation(1, budget, { bugs: new Set([bug]), consequencesOnly })
+const isDriverBug = (bug: string): bug is DriverBug => (DRIVER_BUGS as readonly string[]).includes(bug)
+
+async function finds(bug: DriverBug | Mutation, budget: number, consequencesOnly: boolean): Promise<string> {
+  const putBack = isDriverBug(bug) ? { bugs: new Set([bug]) } : { mutations: new Set([bug]) }
+  const found = await findFullViolation(1, budget, { ...putBack, consequencesOnly })
   assert(found?.violation !== undefined, `${bug} was not found in ${budget} seeds`)
   assert.notEqual(found.violation.judge, 'exception', describeViolation(found))
   const without = await simulateFull({ seed: found.seed, consequencesOnly })
@@ -42,5 +45,13 @@ describe('with a bug put back outside the core', () => {
 describe('with a bug put back outside the core, and no judge of rules', () => {
   for (const [bug, budget] of Object.entries(HARMS) as [DriverBug, number][]) {
     it(`finds the harm of ${bug}`, async (t) => t.diagnostic(await finds(bug, budget, true)))
+  }
+})
+
+describe('with a bug of the core put back, in groups that are upgraded one node at a time', () => {
+  for (const consequencesOnly of [false, true]) {
+    it(`finds ${consequencesOnly ? 'the harm of ' : ''}level-raised-unasked`, async (t) => {
+      t.diagnostic(await finds('level-raised-unasked', 100, consequencesOnly))
+    })
   }
 })

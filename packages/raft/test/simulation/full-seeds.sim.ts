@@ -21,8 +21,9 @@ it('keeps every invariant over 400 seeds of the full mode', async (t) => {
     for (const [what, count] of Object.entries(counts)) seen[what] = (seen[what] ?? 0) + Number(count)
   }
   for (const { nodes, seeds } of GROUPS) {
-    const found = await findFullViolation(1, seeds, { nodes }, ({ simulatedMs, terms, workload, nemesis, disks }) => {
-      add({ simulatedMs, terms, ...workload, ...nemesis, ...disks })
+    const found = await findFullViolation(1, seeds, { nodes }, (report) => {
+      const { simulatedMs, terms, level, workload, nemesis, disks } = report
+      add({ simulatedMs, terms, raised: level > 1, ...workload, ...nemesis, ...disks })
     })
     assert(found === undefined, found && describeViolation(found))
   }
@@ -31,6 +32,7 @@ it('keeps every invariant over 400 seeds of the full mode', async (t) => {
   for (const fault of ['rot', 'wipe', 'rollback', 'foreign', 'fullDisks', 'renamed', 'diskFailures', 'crashes']) {
     assert((seen[fault] ?? 0) >= 10, `${fault} happened ${seen[fault]} times`)
   }
+  assert((seen.raised ?? 0) >= 5, `the feature level was raised in ${seen.raised} worlds`)
   assert((seen.acknowledged ?? 0) > 5000, `${seen.acknowledged} writes were acknowledged`)
   assert((seen.readsServed ?? 0) > 3000, `${seen.readsServed} reads were served`)
 })

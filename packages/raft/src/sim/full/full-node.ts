@@ -23,7 +23,7 @@ import type { Panel } from '../judges/panel.ts'
 import { NodeView } from '../judges/view.ts'
 import { LogImage } from '../log-image.ts'
 import type { Prng } from '../prng.ts'
-import { drawOptions } from '../standing.ts'
+import { drawOptions, upgraded } from '../standing.ts'
 import type { ElectionStage, Settle } from '../surroundings.ts'
 import type { SwarmProfile } from '../swarm.ts'
 import type { World } from '../world.ts'
@@ -57,6 +57,8 @@ export interface FullSurroundings {
   readonly first: ClusterConfig
   readonly judge: (task: () => void) => void
   readonly onElection: (slot: number, stage: ElectionStage) => void
+  /** The node takes part from now on. */
+  readonly onOpened: (slot: number) => void
   /** The node halted. @param faulted - an operation of its disk had failed, by the will of the simulator */
   readonly onHalt: (slot: number, message: string, faulted: boolean) => void
   /** The node cannot start from its data. */
@@ -90,6 +92,7 @@ export class FullNode implements SimActor {
   readonly #clockRate: number
   /** Of its own: priority and lease differ from node to node. */
   readonly #options: CoreOptions
+  readonly #versions: Prng
   readonly #requests: FullRequests
   readonly #ghost: GhostTail = { entries: [] }
   #life: Life | undefined
@@ -102,6 +105,7 @@ export class FullNode implements SimActor {
     const { clockSkew } = around.profile.node
     this.#clockRate = clockSkew === 0 ? 1 : 1 + (prng.between(0, 2 * clockSkew) - clockSkew) / 1000
     this.#options = drawOptions(prng.fork('options'), around.profile.core, around.profile.standing)
+    this.#versions = prng.fork('versions')
     this.#requests = new FullRequests(this, () => this.#life, prng.fork('lease reads'), around)
     this.id = `n${slot}`
     const { view, reader } = this.#introduce(this.id)
@@ -143,14 +147,16 @@ export class FullNode implements SimActor {
     this.#ghost.entries = []
   }
 
-  /** The machine begins anew, with an empty disk, as somebody else. */
+  /** The machine begins anew, with an empty disk, as somebody else, and of the newest version that is about. */
   rename(): void {
-    const { board, world, history } = this.#around
+    const { board, world, history, panel } = this.#around
+    const version = Math.max(...panel.views.map((view) => view.version))
     board.slotOf.delete(this.id)
     this.id = `n${this.slot}#${++this.#names}`
     this.disk = { root: new FolderNode(), full: this.disk.full }
     this.#ghost.entries = []
     const { view, reader } = this.#introduce(this.id)
+    view.version = version
     this.view = view
     this.reader = reader
     history.note(world.nowUs, TraceCode.change, this.slot, this.#names, 0, `is ${this.id} from now on`)
@@ -159,7 +165,8 @@ export class FullNode implements SimActor {
   // ---- lives
 
   start(): void {
-    const { world, history } = this.#around
+    const { world, history, profile } = this.#around
+    if (this.boot > 0) this.view.version = upgraded(this.view.version, this.#versions, profile.standing)
     this.boot++
     const life: Life = {
       process: new SimulatedProcess(world, this.slot),
@@ -239,11 +246,13 @@ export class FullNode implements SimActor {
         id,
         ...(first.voters.includes(id) ? { bootstrap: first } : {}),
         options: this.#options,
+        supportedLevel: this.view.version,
         seed: prng.u32()
       }
     )
     life.raft = raft
     this.#checkpointNowAndThen(life, raft)
+    this.#around.onOpened(this.slot)
   }
 
   #filesOf(life: Life, prng: Prng): SimulatedFileSystem {
@@ -433,7 +442,7 @@ export class FullNode implements SimActor {
     const station = this.#around.board.stations.get(this.id)
     if (boot !== this.boot || station === undefined) return
     station.process.happens(() => {
-      if (up) station.handler.onPeerUp(peer)
+      if (up) station.handler.onPeerUp(peer, { featureLevel: this.#around.panel.levels.knownBy(peer) })
       else station.handler.onPeerDown(peer)
     })
   }

@@ -1,4 +1,4 @@
-/** What the errors of a running node say of a request, in the words of the workload. Used by `full-node.ts`. */
+/** What the errors of a running node say of a request, in the words of the workload. Used by `full-requests.ts`. */
 
 import type { NodeId } from '../../core/types.ts'
 import type { Outcome } from '../surroundings.ts'

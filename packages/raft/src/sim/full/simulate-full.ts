@@ -114,6 +114,7 @@ class FullSimulation {
         nemesis.electionSeen(slot, stage)
         if (stage === 'leads') workload.leaderSeen(slot)
       },
+      onOpened: (slot) => nemesis.opened(slot),
       onHalt: (slot, message, faulted) => this.#disks.halted(slot, message, faulted),
       onNotStarted: (slot, error, faulted) => this.#disks.notStarted(slot, error, faulted)
     }

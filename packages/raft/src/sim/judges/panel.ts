@@ -46,7 +46,7 @@ export class Panel {
   /** As `conduct`. */
   readonly confirmations: ReadConfirmation | undefined
   readonly matches: MatchIndex
-  readonly levels = new FeatureLevels()
+  readonly levels: FeatureLevels
   /** Judge harm done alone, and leave out what only prevents it: durability before sending, the membership barrier, nodes' own reports. */
   readonly #consequencesOnly: boolean
 
@@ -68,6 +68,7 @@ export class Panel {
     this.promises = new ClientPromises(this.committed)
     this.barrier = new MembershipBarrier(decode)
     this.matches = new MatchIndex(views, this.slotOf)
+    this.levels = new FeatureLevels(views, this.slotOf, decode)
     this.confirmations = watchesTime ? new ReadConfirmation() : undefined
     this.conduct = watchesTime ? new ElectionConduct(decode, electionTimeoutMs) : undefined
   }
@@ -131,6 +132,7 @@ export class Panel {
     }
     if (!this.#consequencesOnly && view.ledInTerm === first.term) {
       this.barrier.appends(view, entries, commitIndex)
+      this.levels.appends(view, entries)
     }
     this.logs.taken(view, truncateFrom, entries)
     this.committed.appended(view, first.index, view.log.lastIndex)

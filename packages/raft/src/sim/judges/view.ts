@@ -32,6 +32,8 @@ export class NodeView {
   /** What the node was told of itself, and what it was started with. */
   health: Health = 'good'
   priority = 0
+  /** Of what runs under this name, now or last: it knows the feature level of that number. */
+  version = 1
   /** The state of the node is not what the history makes of it. */
   broken = false
 
