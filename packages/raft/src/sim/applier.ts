@@ -13,7 +13,7 @@ import { TraceCode } from './history.ts'
 import { REGISTERS } from './judges/linearizable.ts'
 import type { SimNode } from './node.ts'
 import { mix32, type Prng } from './prng.ts'
-import { sessionPart } from './sessions.ts'
+import { serialOf, sessionPart } from './sessions.ts'
 import type { NodeSurroundings, Settle } from './surroundings.ts'
 import { EventKind } from './world.ts'
 
@@ -38,9 +38,6 @@ const BREAKS_ONE_IN = 30
 export function registerOf(serial: number): number {
   return serial % REGISTERS
 }
-
-const readU32 = (bytes: Uint8Array): number =>
-  ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24)) >>> 0
 
 export class SimApplier {
   /** The state, in memory. */
@@ -128,7 +125,7 @@ export class SimApplier {
         digest = mix32(digest ^ entry.index)
         if (entry.kind !== EntryKind.command) continue
         const payload = payloadOf(entry)
-        const serial = readU32(payload)
+        const serial = serialOf(payload)
         digest = mix32(digest ^ serial)
         if (this.#applies(index, payload)) registers[registerOf(serial)] = serial
         else digest = mix32(digest)

@@ -56,6 +56,9 @@ function commandIn(serial: number, { session, sequence, answeredThrough }: Sessi
 const readU32 = (bytes: Uint8Array, at: number): number =>
   ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0
 
+/** The serial number of the write; 0 for a command that opens a session. */
+export const serialOf = (payload: Uint8Array): number => readU32(payload, 0)
+
 /** What a command has to do with sessions. */
 export function sessionPart(payload: Uint8Array): SessionStamp | 'opens' | undefined {
   if (payload[4] === MARK.open) return 'opens'

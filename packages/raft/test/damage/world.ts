@@ -101,7 +101,6 @@ export class World {
 
   cutOff(id: NodeId): void {
     this.#cutOff.add(id)
-    this.#handlers.get(id)
   }
 
   join(id: NodeId): void {

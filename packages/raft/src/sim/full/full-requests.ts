@@ -8,11 +8,12 @@ import type { NodeId } from '../../core/types.ts'
 import { TraceCode } from '../history.ts'
 import { Violation } from '../judges/violation.ts'
 import type { Prng } from '../prng.ts'
+import { serialOf } from '../sessions.ts'
 import type { Outcome, Settle } from '../surroundings.ts'
 import type { FullNode, FullSurroundings } from './full-node.ts'
 import { outcomeOf } from './outcome.ts'
 import type { SimulatedProcess } from './process.ts'
-import { type RegisterMachine, serialOf } from './register-machine.ts'
+import type { RegisterMachine } from './register-machine.ts'
 
 /** The process that is asked. */
 export interface AskedLife {

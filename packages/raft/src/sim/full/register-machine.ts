@@ -11,17 +11,12 @@ import { registerOf } from '../applier.ts'
 import type { StateImage } from '../disk.ts'
 import { REGISTERS } from '../judges/linearizable.ts'
 import { mix32 } from '../prng.ts'
+import { serialOf } from '../sessions.ts'
 
 const FOLDER = '/state'
 const FILE = 'registers.json'
 const INDEX_FILE = 'index.json'
 const CHUNK_BYTES = 48
-
-const readU32 = (bytes: Uint8Array): number =>
-  ((bytes[0] ?? 0) | ((bytes[1] ?? 0) << 8) | ((bytes[2] ?? 0) << 16) | ((bytes[3] ?? 0) << 24)) >>> 0
-
-/** Which number a command writes. */
-export const serialOf = readU32
 
 const emptyState = (): StateImage => ({ index: 0, digest: 0, registers: new Array<number>(REGISTERS).fill(0) })
 
