@@ -13,6 +13,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { median } from './support/statistics.ts'
 
 export interface CtlStartFigure {
   /** What was started. */
@@ -69,10 +70,6 @@ function time(words: readonly string[], exitCode: number): number {
   const endMs = performance.now()
   if (status !== exitCode) throw new Error(`${words.join(' ')} ended with ${status} instead of ${exitCode}: ${stderr}`)
   return endMs - startMs
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[Math.floor(values.length / 2)]!
 }
 
 if (import.meta.main) {

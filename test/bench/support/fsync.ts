@@ -2,6 +2,7 @@
 
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { median, quantile } from './statistics.ts'
 
 const WRITES = 500
 const BYTES = 256
@@ -16,8 +17,7 @@ export async function measureFsync(folder: string): Promise<{ readonly p50Ms: nu
       await file.datasync()
       times.push(performance.now() - startMs)
     }
-    times.sort((a, b) => a - b)
-    return { p50Ms: times[WRITES / 2]!, p99Ms: times[Math.floor(WRITES * 0.99)]! }
+    return { p50Ms: median(times), p99Ms: quantile(times, 0.99) }
   } finally {
     await file.close()
   }
