@@ -256,6 +256,21 @@ describe('a removed peer', () => {
     await assertAllSeeAll(daemons)
   })
 
+  it('learns of it also when nothing but its name is left of what it knew', async () => {
+    const [first, second, third] = daemons as [Daemon, Daemon, Daemon]
+    await third.stop()
+    for (const file of ['raft/hard-state', 'membership.json']) await writeFile(join(third.folder, file), 'nonsense')
+    assert.equal((await second.ctl('peers', 'rm', third.id)).code, 0)
+    third.start()
+    assert.equal(await third.exited(), 0)
+    assert.match(third.log, /no longer a member of the cluster/)
+    third.start()
+    assert.equal(await third.exited(), 1)
+    assert.match(third.log, /starts no cluster of its own/)
+    await third.start(['--bootstrap', first.address]).ready()
+    await assertAllSeeAll(daemons)
+  })
+
   it('that was emptied meanwhile stays out all the same', async () => {
     const [first, second, third] = daemons as [Daemon, Daemon, Daemon]
     await third.stop()

@@ -23,7 +23,7 @@ import type { Logger } from '../ports.ts'
 import { isCutShort } from '../recovery/recover.ts'
 import { packageVersion } from '../version.ts'
 import { type Peer, type PeerEnd, startPeer } from './compose.ts'
-import { type Group, readMembership, writeGroup, writeMembership } from './group-file.ts'
+import { type Group, writeGroup, writeMembership } from './group-file.ts'
 import { openNetwork } from './network.ts'
 import { moveAside } from './set-aside.ts'
 import { type Context, carryOut, EMPTY_DISK, makePlan } from './starting.ts'
@@ -115,7 +115,9 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
   const { plan, position } = await makePlan(context)
   if (plan.type === 'refuse') throw new StartError(plan.reason)
   const start = await carryOut(plan, context)
-  if (start === 'removed') return await conclude({ type: 'removed' }, context, undefined)
+  if (start === 'removed') {
+    return await conclude({ type: 'removed' }, context, plan.type === 'rejoin' ? plan.clusterId : undefined)
+  }
   const { group, bootstrap, knownPeers, forming } = start
   const life = await countBoot(raft.dataFolder, start.fresh ? EMPTY_DISK : position)
   if (typeof life === 'string') return { lost: life }
@@ -179,7 +181,7 @@ async function runPeer(context: Context, version: string): Promise<Outcome> {
     twins.stop()
     await peer?.stop()
   }
-  return await conclude(end, context, group)
+  return await conclude(end, context, group.clusterId, group)
 }
 
 /** Of a cluster that was recovered from this peer, until the others that were named are back. */
@@ -205,21 +207,25 @@ async function leave(peer: Peer, id: string, log: Logger, finish: (end: PeerEnd)
   }
 }
 
-/** What is left to do once everything is closed. @param group - that ran, if one did */
+/**
+ * What is left to do once everything is closed.
+ *
+ * @param clusterId - as far as this peer took itself for a member of one
+ * @param group - that ran, if one did
+ */
 async function conclude(
   end: PeerEnd | undefined,
   { config, logger }: Context,
-  group: Group | undefined
+  clusterId: string | undefined,
+  group?: Group
 ): Promise<Outcome> {
   const log = logger('cluster')
   switch (end?.type) {
-    case 'removed': {
-      const clusterId = group?.clusterId ?? (await readMembership(config.folder))?.clusterId
+    case 'removed':
       if (clusterId !== undefined) await writeMembership(config.folder, { clusterId, state: 'removed' })
       await moveAside(config, log)
       log.info('this peer is no longer a member of the cluster and stops')
       return { exitCode: 0 }
-    }
     case 'quarantined':
       // For the case that the process ends before the members let it in again: the data stays until then.
       if (group !== undefined)
