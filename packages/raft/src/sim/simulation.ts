@@ -145,6 +145,8 @@ export function dispatch({ kind, slot, a, payload }: SimEvent, { nemesis, worklo
     case EventKind.inspect:
       liveness.inspect()
       break
+    default:
+      throw new Error(`Nobody takes an event of kind ${kind}`)
   }
 }
 
