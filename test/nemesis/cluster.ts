@@ -32,6 +32,8 @@ export class NemesisPeer {
   private starts = 0
   /** The process is being ended on purpose. */
   private ending = false
+  /** Its data are being worked on. */
+  private held = false
 
   constructor(at: number, daemon: Daemon, disk: SmallDisk | undefined, logFolder: string) {
     this.at = at
@@ -62,9 +64,9 @@ export class NemesisPeer {
     return this.running && this.daemon.log.includes(READY)
   }
 
-  /** Starts the daemon unless it runs. */
+  /** Starts the daemon unless it runs, or is started later by who works on its data. */
   start(args: readonly string[] = []): void {
-    if (this.running) return
+    if (this.running || this.held) return
     this.ending = false
     const start = ++this.starts
     this.daemon.start(args)
@@ -86,6 +88,18 @@ export class NemesisPeer {
   async end(signal: NodeJS.Signals): Promise<number | null> {
     this.ending = true
     return await this.daemon.stop(signal)
+  }
+
+  /** Kills the process, does something to what it left, and starts it again. A fault that comes at the same time does not start it meanwhile. */
+  async whileEnded(work: () => Promise<void>): Promise<void> {
+    this.held = true
+    try {
+      await this.end('SIGKILL')
+      await work()
+    } finally {
+      this.held = false
+      this.start()
+    }
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -132,50 +132,53 @@ export const faults: Readonly<Record<FaultName, (context: FaultContext) => Promi
     const { random } = context
     const victim = pickVictim(context)
     const who = describe(context, victim)
-    await victim.end('SIGKILL')
-    const files = await filesIn(victim.raftFolder)
-    if (files.length === 0) return startWithoutData(context, victim)
-    const path = random.pick(files)
-    const bytes = await readFile(path)
-    const at = random.below(Math.max(1, bytes.length))
-    const count = Math.min(1 + random.below(16), bytes.length - at)
-    for (let i = at; i < at + count; i++) bytes[i]! ^= 1 + random.below(255)
-    await writeFile(path, bytes)
-    context.note(`kill -9 of ${who}, and ${count} bytes from ${at} on of ${relative(victim.raftFolder, path)} spoilt`)
-    victim.start()
+    await victim.whileEnded(async () => {
+      const files = await filesIn(victim.raftFolder)
+      if (files.length === 0) {
+        noteWithoutData(context, victim)
+        return
+      }
+      const path = random.pick(files)
+      const bytes = await readFile(path)
+      const at = random.below(Math.max(1, bytes.length))
+      const count = Math.min(1 + random.below(16), bytes.length - at)
+      for (let i = at; i < at + count; i++) bytes[i]! ^= 1 + random.below(255)
+      await writeFile(path, bytes)
+      context.note(`kill -9 of ${who}, and ${count} bytes from ${at} on of ${relative(victim.raftFolder, path)} spoilt`)
+    })
   },
 
   async wipe(context) {
     const victim = pickVictim(context)
     context.note(`kill -9 of ${describe(context, victim)}, and all its consensus data lost`)
-    await victim.end('SIGKILL')
-    await rm(victim.raftFolder, { recursive: true, force: true })
-    victim.start()
+    await victim.whileEnded(() => rm(victim.raftFolder, { recursive: true, force: true }))
   },
 
   async 'roll-back'(context) {
     const victim = pickVictim(context)
     const copy = `${victim.raftFolder}.copy`
-    await victim.end('SIGKILL')
-    if ((await filesIn(victim.raftFolder)).length === 0) return startWithoutData(context, victim)
-    await cp(victim.raftFolder, copy, { recursive: true })
-    victim.start()
+    let empty = false
+    await victim.whileEnded(async () => {
+      empty = (await filesIn(victim.raftFolder)).length === 0
+      if (empty) noteWithoutData(context, victim)
+      else await cp(victim.raftFolder, copy, { recursive: true })
+    })
+    if (empty) return
     // What it acknowledges from here on is what it will have forgotten.
     await until('it takes part again', () => Promise.resolve(victim.ready), RETURN_MS)
     await delay(Math.max(hold(context), Math.min(1_000, context.maxHoldMs)))
     context.note(`kill -9 of ${describe(context, victim)}, and its consensus data put back to an older copy`)
-    await victim.end('SIGKILL')
-    await rm(victim.raftFolder, { recursive: true, force: true })
-    await cp(copy, victim.raftFolder, { recursive: true })
-    await rm(copy, { recursive: true, force: true })
-    victim.start()
+    await victim.whileEnded(async () => {
+      await rm(victim.raftFolder, { recursive: true, force: true })
+      await cp(copy, victim.raftFolder, { recursive: true })
+      await rm(copy, { recursive: true, force: true })
+    })
   }
 }
 
 /** Of a peer that was wiped a moment ago there is nothing to spoil. */
-function startWithoutData({ note }: FaultContext, victim: NemesisPeer): void {
+function noteWithoutData({ note }: FaultContext, victim: NemesisPeer): void {
   note(`kill -9 of ${victim.name}, which has no consensus data yet`)
-  victim.start()
 }
 
 /** All files below a folder, in a fixed order; none if it is not there. */
