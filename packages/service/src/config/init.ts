@@ -7,12 +7,12 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { access } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { resolve } from 'node:path'
 import { defaultDocument, type IpfsChoice, saveConfig } from './document.ts'
 import { applyEnvironment, type Environment } from './environment.ts'
 import { ConfigError, ConfigFolderError } from './errors.ts'
+import { exists } from './exists.ts'
 import type { JsonObject, JsonValue } from './field.ts'
 import { multiaddrFault } from './field-types.ts'
 import { lockFolder } from './folder-lock.ts'
@@ -168,13 +168,4 @@ async function freePorts(count: number): Promise<readonly number[]> {
   })
   await Promise.all(servers.map((server) => new Promise((done) => server.close(done))))
   return ports
-}
-
-async function exists(file: string): Promise<boolean> {
-  try {
-    await access(file)
-    return true
-  } catch {
-    return false
-  }
 }

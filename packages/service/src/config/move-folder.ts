@@ -3,9 +3,10 @@
  * for other data (`daemon/set-aside.ts`, `recovery/recover.ts`).
  */
 
-import { access, cp, open, readdir, rename, rm } from 'node:fs/promises'
+import { cp, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { syncFolder } from './atomic-file.ts'
+import { exists } from './exists.ts'
 
 /**
  * By rename where that is possible. Otherwise the copy is durable, and stands under its name as a whole, before the original goes: after a
@@ -34,13 +35,8 @@ async function copyFolder(from: string, to: string): Promise<void> {
   await syncFolder(dirname(to))
 }
 
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
-
-async function syncAll(folder: string): Promise<void> {
+/** Makes a folder durable with all that is in it. */
+export async function syncAll(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) await syncAll(path)

@@ -3,8 +3,9 @@
  * (`config/raft-folder.ts`); nothing is removed but the oldest of too many. Called by `starting.ts` and `run.ts`.
  */
 
-import { access, mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { exists } from '../config/exists.ts'
 import { moveFolder } from '../config/move-folder.ts'
 import { folderLayout } from '../config/paths.ts'
 import { moveAsideRaft } from '../config/raft-folder.ts'
@@ -47,11 +48,4 @@ async function isEmpty(folder: string): Promise<boolean> {
     throw error
   })
   return entries.length === 0
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false
-  )
 }

@@ -7,7 +7,7 @@
  * after a folder that the daemon refuses until `recover` was run again.
  */
 
-import { access, constants, cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { constants, cp, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   describeStoredGroup,
@@ -19,7 +19,8 @@ import {
   openSnapshotStore
 } from '@quorate/raft'
 import { syncFolder } from '../config/atomic-file.ts'
-import { moveFolder } from '../config/move-folder.ts'
+import { exists } from '../config/exists.ts'
+import { moveFolder, syncAll } from '../config/move-folder.ts'
 import { folderLayout } from '../config/paths.ts'
 import { moveAsideRaft } from '../config/raft-folder.ts'
 import { namesIn, peersOf } from '../consensus/member-names.ts'
@@ -131,7 +132,8 @@ async function prepare(at: RecoverFolder, awaited: readonly string[], work: stri
     await state.close()
   }
   await rm(join(work, 'old'), { recursive: true })
-  await syncFolder(work)
+  // Of the state most files are copies that nobody has synced.
+  await syncAll(work)
 }
 
 /** Puts what was prepared in its place; each step finds out whether it was done before. @returns the new cluster */
@@ -202,9 +204,3 @@ async function copyFiles(from: string, to: string): Promise<void> {
     if (entry.isFile()) await cp(join(from, entry.name), join(to, entry.name), { mode: constants.COPYFILE_FICLONE })
   }
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false
-  )
