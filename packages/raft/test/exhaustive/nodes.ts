@@ -5,6 +5,15 @@
  *
  * A core cannot be copied. It is made anew from the disk of its last start and given the inputs that it had since, which are few. Its state
  * after a step is read by `stateOf`. Times are kept as ages, and an age beyond the election timeout is as good as any other.
+ *
+ * Unless the search is a plain one, states of which the core cannot tell one from the other are taken for one:
+ * - A write of nothing but messages ends with the write before it, as a driver may do that syncs once for both (group commit). The messages leave
+ *   sooner, but may still arrive as late as before, and nothing else is decided in between.
+ * - A commit index in a message counts as far as the message proves the log (T10), so that beyond that all are the same.
+ * - When a leader sent, heard and was outpaced is asked by its clock alone, and by the choice of an heir: without heartbeats, and without changes of
+ *   members, nobody asks. Where nobody takes leases, nobody asks either whether they are over.
+ * - A node draws the time of its next election in its first step, if it did not before; when it comes is up to the search.
+ * Refusals of what was acknowledged are counted by a leader and mean nothing below a hundred, more than one way of the search has.
  */
 
 import { crc32 } from 'node:zlib'
@@ -20,6 +29,7 @@ import {
   type Effect,
   type Entry,
   EntryKind,
+  type Envelope,
   type HardState,
   type Index,
   type Input,
@@ -45,8 +55,6 @@ export interface Flying {
   readonly from: number
   readonly to: number
   readonly message: Message
-  /** Per renaming of the nodes: a number for what it then is. */
-  readonly shapes: number[]
 }
 
 interface Given {
@@ -64,7 +72,11 @@ export interface NodeState {
   readonly commitIndex: Index
   /** The log in memory. */
   readonly log: readonly Entry[]
+  /** The same for the same log. */
+  readonly logId: number
   readonly config: ClusterConfig
+  /** How far a leader knows its peers to have come. */
+  readonly peers: ReadonlyMap<NodeId, { readonly matchIndex: Index }>
   readonly disk: Stored
   /** Asked for and not durable yet, in order. */
   readonly writes: readonly PersistEffect[]
@@ -74,16 +86,39 @@ export interface NodeState {
   readonly given: Given | undefined
   /** The core in just this state, until a step takes it further. */
   live: RaftCore | undefined
-  readonly shapes: number[]
+  /** Per renaming of the nodes: two hashes of 32 bits for what it then is. */
+  readonly hashes: Int32Array
+  /** By message number, of what was received in this state. */
+  readonly received: Map<number, Outcome>
+  /** By name, of all else. */
   readonly outcomes: Map<string, Outcome>
 }
 
 /** What a step of a node led to. */
 export interface Outcome {
+  readonly id: number
+  readonly before: NodeState
   readonly next: NodeState
   readonly sent: readonly Flying[]
   /** A rule that concerns this node alone is broken. */
   readonly violation: Violation | undefined
+  /** It was a crash, in which what was not durable is lost by right. */
+  readonly crashed: boolean
+}
+
+export interface NodesInit {
+  readonly config: ClusterConfig
+  /** The one that changes nothing first. */
+  readonly renamings: readonly Renaming[]
+  readonly mutations: ReadonlySet<Mutation>
+  /** Tell apart what the core cannot. */
+  readonly plain: boolean
+  /** Writes of nothing but messages end with the write before them. */
+  readonly groupsWrites: boolean
+  /** Leaders have a clock: there are heartbeats. */
+  readonly ticks: boolean
+  /** Members change, so that a leader may have to choose an heir. */
+  readonly changes: boolean
 }
 
 const OPTIONS: CoreOptions = { ...defaultCoreOptions, maxAppendBytes: 1 }
@@ -92,17 +127,28 @@ const TIMEOUT_MS = OPTIONS.electionTimeoutMs
 /** Ticks a third of an election timeout apart, after which a node has asked for votes; closer than what it takes for a stall. */
 const MOST_TICKS = 8
 
-/** A numbering of names that come up. */
-class Names {
+/** A numbering of texts, the same for the same text. */
+class Numbers {
   readonly #ids = new Map<string, number>()
 
-  idOf(name: string): number {
-    let id = this.#ids.get(name)
+  of(text: string): number {
+    let id = this.#ids.get(text)
     if (id === undefined) {
-      id = this.#ids.size
-      this.#ids.set(name, id)
+      id = this.#ids.size + 1
+      this.#ids.set(text, id)
     }
     return id
+  }
+}
+
+/** 64 bits that look like chance, for each number: hashes of what a state is made of are added up. */
+function hashInto(hashes: Int32Array, at: number, number: number): void {
+  for (let half = 0; half < 2; half++) {
+    let mixed = Math.imul(number, 0x9e37_79b1) ^ (half === 0 ? 0x243f_6a88 : 0x85a3_08d3)
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85eb_ca6b)
+    mixed = Math.imul(mixed ^ (mixed >>> 13) ^ (half === 0 ? 0 : number), 0xc2b2_ae35)
+    mixed = Math.imul(mixed ^ (mixed >>> 16), 0x27d4_eb2f)
+    hashes[at + half] = mixed ^ (mixed >>> 15)
   }
 }
 
@@ -112,20 +158,35 @@ export type Renaming = readonly number[]
 export class Nodes {
   readonly ids: readonly NodeId[]
   readonly renamings: readonly Renaming[]
-  /** Steps that a core was made to take, repetitions included. */
-  coreSteps = 0
+  /** Of all messages, by number: per renaming of the nodes two hashes of 32 bits for what it then is. */
+  flyingHashes: Int32Array
+  readonly #init: NodesInit
   readonly #base: LogBase
-  readonly #mutations: ReadonlySet<Mutation>
   readonly #states = new Map<string, NodeState>()
+  readonly #byId: NodeState[] = []
   readonly #flying = new Map<string, Flying>()
-  readonly #shapes = new Names()
+  readonly #flyingById: Flying[] = []
+  readonly #numbers = new Numbers()
   readonly #labels = new WeakMap<Entry, (name: (id: NodeId) => string) => string>()
+  /** By the chain of an entry: the entry, and the chain of the one before it. */
+  readonly #history = new Map<number, { readonly entry: Entry; readonly chainBefore: number }>()
+  #outcomes = 0
 
-  constructor(config: ClusterConfig, renamings: readonly Renaming[], mutations: ReadonlySet<Mutation>) {
+  constructor(init: NodesInit) {
+    const { config, renamings } = init
+    this.#init = init
     this.ids = (renamings[0] as Renaming).map((slot) => `n${slot}`)
     this.renamings = renamings
+    this.flyingHashes = new Int32Array(2 * renamings.length * 1024)
     this.#base = { index: 0, term: 0, chain: 0, config }
-    this.#mutations = mutations
+  }
+
+  byId(id: number): NodeState {
+    return this.#byId[id] as NodeState
+  }
+
+  flyingById(id: number): Flying {
+    return this.#flyingById[id] as Flying
   }
 
   get count(): number {
@@ -154,7 +215,18 @@ export class Nodes {
       entries: disk.entries.slice(),
       appliedIndex: 0
     }
-    return createRaftCore(init, this.#mutations)
+    return createRaftCore(init, this.#init.mutations)
+  }
+
+  /** A message arrives. */
+  receive(state: NodeState, { id, from, message }: Flying): Outcome {
+    let outcome = state.received.get(id)
+    if (outcome === undefined) {
+      const input = { type: 'receive', from: this.ids[from] as NodeId, message } as const
+      outcome = this.#run(state, input, 0, state.disk, state.writes, [])
+      state.received.set(id, outcome)
+    }
+    return outcome
   }
 
   /** Gives a node an input, `afterMs` after the last. */
@@ -176,12 +248,22 @@ export class Nodes {
     return this.#remember(state, `x${kept}`, () => {
       const disk = state.writes.slice(0, kept).reduce(written, state.disk)
       try {
-        return { next: this.start(state.slot, disk), sent: [], violation: undefined }
+        return this.#outcome(state, this.start(state.slot, disk), [], undefined, true)
       } catch (error) {
         // What is on disk does not make a log: the node cannot start.
-        return { next: state, sent: [], violation: new Violation('disk', `n${state.slot}: ${String(error)}`) }
+        return this.#outcome(state, state, [], new Violation('disk', `n${state.slot}: ${String(error)}`), true)
       }
     })
+  }
+
+  #outcome(
+    before: NodeState,
+    next: NodeState,
+    sent: readonly Flying[],
+    violation: Violation | undefined,
+    crashed: boolean
+  ): Outcome {
+    return { id: this.#outcomes++, before, next, sent, violation, crashed }
   }
 
   /** Hears nobody until it asks for pre-votes; if it is the only voter, it is a candidate then. */
@@ -197,8 +279,7 @@ export class Nodes {
     if (node.leader !== undefined && node.role === 'follower') {
       node = this.step(node, `d${node.leader}`, { type: 'peer-down', peer: node.leader }).next
     }
-    const key = `a${this.flying(from, node.slot, request).id}`
-    const outcome = this.step(node, key, { type: 'receive', from: this.ids[from] as NodeId, message: request })
+    const outcome = this.receive(node, this.flying(from, node.slot, request))
     const granted = outcome.sent.some(({ message }) => message.type === 'pre-vote-response' && message.granted)
     return granted ? outcome : undefined
   }
@@ -232,7 +313,6 @@ export class Nodes {
     for (let i = inputs.length - 1; i >= 0; i--) {
       const { input, atMs } = inputs[i] as Given
       core.step(input, atMs, [])
-      this.coreSteps++
     }
     return core
   }
@@ -258,11 +338,10 @@ export class Nodes {
       for (let next = inputs.shift(); next !== undefined; next = inputs.shift()) {
         const out: Effect[] = []
         core.step(next, clockMs, out)
-        this.coreSteps++
         given = { before: given, input: next, atMs: clockMs }
         for (const effect of out) {
           if (effect.type === 'send') sends.push(effect)
-          else if (effect.type === 'persist') writes.push(effect)
+          else if (effect.type === 'persist') this.#write(writes, effect)
           else if (effect.type === 'halt') violation = new Violation('halt', `n${state.slot} halted: ${effect.reason}`)
           // Applying takes no time here: nothing that is judged depends on when it is done.
           else if (effect.type === 'apply') inputs.push({ type: 'applied', index: effect.entries.at(-1)!.index })
@@ -272,7 +351,20 @@ export class Nodes {
     const next = this.#intern(state.slot, core, { disk, writes, clockMs, boot: state.boot, given })
     violation ??= checkStep(this.ids[state.slot] as NodeId, state, next, sends, this.#base)
     const sent = sends.map(({ to, message }) => this.flying(state.slot, this.slotOf(to), message))
-    return { next, sent, violation }
+    return this.#outcome(state, next, sent, violation, false)
+  }
+
+  #write(writes: PersistEffect[], write: PersistEffect): void {
+    const last = writes.at(-1)
+    const isEmpty = write.hardState === undefined && write.truncateFrom === undefined && write.entries.length === 0
+    if (!this.#init.groupsWrites || !isEmpty || last === undefined) {
+      writes.push(write)
+      return
+    }
+    const same = ({ to, message }: Envelope): string => `${to} ${this.#describeMessage(message, (id) => id)}`
+    const leaving = new Set(last.release.map(same))
+    const release = [...last.release, ...write.release.filter((envelope) => !leaving.has(same(envelope)))]
+    writes[writes.length - 1] = { ...last, seq: write.seq, release }
   }
 
   // ---- sameness
@@ -282,10 +374,15 @@ export class Nodes {
     core: RaftCore,
     rest: Pick<NodeState, 'disk' | 'writes' | 'clockMs' | 'boot' | 'given'>
   ): NodeState {
+    const s = stateOf(core)
+    const log = s.log.range(1, s.log.lastIndex)
+    for (const [i, entry] of log.entries()) {
+      if (!this.#history.has(entry.chain))
+        this.#history.set(entry.chain, { entry, chainBefore: log[i - 1]?.chain ?? 0 })
+    }
     const same = this.#describe(slot, core, rest.disk, rest.writes, rest.clockMs, (id) => id)
     const known = this.#states.get(same)
     if (known !== undefined) return known
-    const s = stateOf(core)
     const state: NodeState = {
       ...rest,
       id: this.#states.size,
@@ -294,17 +391,18 @@ export class Nodes {
       term: s.term,
       leader: s.leader,
       commitIndex: s.log.commitIndex,
-      log: s.log.range(1, s.log.lastIndex),
+      log,
+      logId: this.#numbers.of(`log ${log.at(-1)?.chain}`),
       config: s.log.config.config,
+      peers: new Map([...(s.leading?.peers ?? [])].map(([id, { matchIndex }]) => [id, { matchIndex }])),
       live: core,
-      shapes: this.renamings.map((renaming) => {
-        const name = this.#renamer(renaming)
-        return this.#shapes.idOf(
-          `${renaming[slot]}${this.#describe(slot, core, rest.disk, rest.writes, rest.clockMs, name)}`
-        )
-      }),
+      hashes: this.hashesOf(
+        (name, of) => `${of(slot)}${this.#describe(slot, core, rest.disk, rest.writes, rest.clockMs, name)}`
+      ),
+      received: new Map(),
       outcomes: new Map()
     }
+    this.#byId.push(state)
     this.#states.set(same, state)
     return state
   }
@@ -313,11 +411,14 @@ export class Nodes {
     return (id) => `n${renaming[this.slotOf(id)]}`
   }
 
-  /** A number for any text about nodes under each renaming; the same number for the same text. */
-  shapesOf(describe: (name: (id: NodeId) => string, slot: (slot: number) => number) => string): number[] {
-    return this.renamings.map((renaming) =>
-      this.#shapes.idOf(describe(this.#renamer(renaming), (slot) => renaming[slot] as number))
-    )
+  /** Hashes of any text about nodes under each renaming. */
+  hashesOf(describe: (name: (id: NodeId) => string, slot: (slot: number) => number) => string): Int32Array {
+    const hashes = new Int32Array(2 * this.renamings.length)
+    for (const [r, renaming] of this.renamings.entries()) {
+      const text = describe(this.#renamer(renaming), (slot) => renaming[slot] as number)
+      hashInto(hashes, 2 * r, this.#numbers.of(text))
+    }
+    return hashes
   }
 
   flying(from: number, to: number, message: Message): Flying {
@@ -325,18 +426,35 @@ export class Nodes {
     const same = `${from}>${to} ${text((id) => id)}`
     let flying = this.#flying.get(same)
     if (flying === undefined) {
-      const shapes = this.shapesOf((name, slot) => `${slot(from)}>${slot(to)} ${text(name)}`)
-      flying = { id: this.#flying.size, from, to, message, shapes }
+      const hashes = this.hashesOf((name, slot) => `${slot(from)}>${slot(to)} ${text(name)}`)
+      const at = this.#flying.size * hashes.length
+      if (at === this.flyingHashes.length) {
+        const more = new Int32Array(at * 2)
+        more.set(this.flyingHashes)
+        this.flyingHashes = more
+      }
+      this.flyingHashes.set(hashes, at)
+      flying = { id: this.#flying.size, from, to, message }
       this.#flying.set(same, flying)
+      this.#flyingById.push(flying)
     }
     return flying
   }
 
   #describeMessage(message: Message, name: (id: NodeId) => string): string {
     if (message.type !== 'append-entries-request') return JSON.stringify(message)
-    const { term, prevIndex, prevTerm, prevChain, entries, commitIndex, readPosition } = message
-    // The chain stands for all that came before. (A change of members makes it differ between renamings, which only costs states.)
-    return `append ${term} ${prevIndex}/${prevTerm} ${prevChain} [${this.#entries(entries, name)}] ${commitIndex} ${readPosition}`
+    const { term, prevIndex, prevChain, entries, commitIndex, readPosition } = message
+    const commit = this.#init.plain ? commitIndex : Math.min(commitIndex, prevIndex + entries.length)
+    return `append ${term} ${this.#before(prevChain, name)} [${this.#entries(entries, name)}] ${commit} ${readPosition}`
+  }
+
+  /** All entries up to the one with this chain. */
+  #before(chain: number, name: (id: NodeId) => string): string {
+    const labels: string[] = []
+    for (let at = this.#history.get(chain); at !== undefined; at = this.#history.get(at.chainBefore)) {
+      labels.push(this.label(at.entry, name))
+    }
+    return labels.reverse().join()
   }
 
   #entries(entries: readonly Entry[], name: (id: NodeId) => string): string {
@@ -353,8 +471,8 @@ export class Nodes {
         const config = decodeConfig(payload) as ClusterConfig
         label = (called) => `${head}${describeConfig(config, called)}`
       } else {
-        const text = entry.kind === EntryKind.noop ? head : `${head}=${payload.join('.')}`
-        label = () => text
+        // A command is the slot of the node that proposed it.
+        label = entry.kind === EntryKind.noop ? () => head : (called) => `${head}=${called(this.ids[payload[0]!]!)}`
       }
       this.#labels.set(entry, label)
     }
@@ -375,10 +493,12 @@ export class Nodes {
     const called = (id: NodeId | undefined): string => (id === undefined ? '-' : name(id))
     const age = (atMs: number): number => Math.min(clockMs - atMs, TIMEOUT_MS)
     const votes = [...s.votes].map(([id, granted]) => `${name(id)}${granted ? '+' : '-'}`).sort()
+    const { plain, ticks, changes } = this.#init
+    const drawn = plain ? `${s.electionDeadlineMs === undefined ? 'new' : ''} ${s.leasesOverInTerm}` : ''
     const parts = [
       name(this.ids[slot] as NodeId),
       `${s.halted ? 'halted' : s.role} ${s.term} ${called(s.votedFor)} ${called(s.leader)} ${votes.join('')}`,
-      `${age(s.leaderContactMs)} ${s.electionDeadlineMs === undefined ? 'new' : ''} ${s.leasesOverInTerm} ${s.health}`,
+      `${age(s.leaderContactMs)} ${drawn} ${s.health}`,
       `${s.transfer === undefined ? '-' : `${name(s.transfer.to)} ${s.transfer.sent} ${s.transfer.deadlineMs - clockMs}`}`,
       `${this.#entries(log.range(1, log.lastIndex), name)}`,
       `${log.durableIndex} ${log.stagedIndex} ${log.commitIndex} ${log.applyingIndex} ${log.appliedIndex} ${log.config.index}`,
@@ -392,13 +512,15 @@ export class Nodes {
     }
     if (s.leading !== undefined) {
       const { noopIndex, quorumFloorMs, leaseGivenUp, outpaced } = s.leading
+      const clock = plain || ticks
       const behind = outpaced === undefined ? '-' : `${outpaced.index} ${age(outpaced.sinceMs)}`
       const peers = [...s.leading.peers.values()].map(
         (p) =>
-          `${name(p.id)} ${p.state} ${p.matchIndex} ${p.nextIndex} ${p.probeSent} ${p.inflight.count} ${p.sentCommitIndex} ${age(p.sentAtMs)} ` +
-          `${age(p.contactAtMs)} ${age(p.knownSinceMs)} ${(p.farewellUntilMs ?? 0) - clockMs} ${p.health} ${p.priority} ${p.brokenPromises}`
+          `${name(p.id)} ${p.state} ${p.matchIndex} ${p.nextIndex} ${p.probeSent} ${p.inflight.count} ${p.sentCommitIndex} ${p.health} ${p.priority} ` +
+          `${clock || changes ? `${age(p.contactAtMs)} ${(p.farewellUntilMs ?? 0) - clockMs}` : ''} ` +
+          `${clock ? `${age(p.sentAtMs)} ${age(p.knownSinceMs)}` : ''}`
       )
-      parts.push(`${noopIndex} ${age(quorumFloorMs)} ${leaseGivenUp} ${behind}`, ...peers.sort())
+      parts.push(`${noopIndex} ${leaseGivenUp} ${clock ? `${age(quorumFloorMs)} ${behind}` : ''}`, ...peers.sort())
     }
     return parts.join('|')
   }

@@ -11,20 +11,18 @@ import { createRaftCore, stateOf } from '../../src/core/raft.ts'
 
 interface Fields {
   readonly lookedAt: readonly string[]
-  /** The same in all states, or without effect on what comes, in a search without snapshots, reads, leases, levels and digests. */
+  /** The same in all states, or without effect on what comes, in a search without snapshots, reads, leases, levels and digests (`nodes.ts` says why). */
   readonly indifferent: readonly string[]
 }
 
 const NODE: Fields = {
   lookedAt: [
-    'electionDeadlineMs',
     'halted',
     'health',
     'id',
     'leader',
     'leaderContactMs',
     'leading',
-    'leasesOverInTerm',
     'log',
     'role',
     'term',
@@ -35,11 +33,13 @@ const NODE: Fields = {
   indifferent: [
     'checksum',
     'digests',
+    'electionDeadlineMs',
     'followerReads',
     'healthSinceMs',
     'hurriedTries',
     'installing',
     'lastTickMs',
+    'leasesOverInTerm',
     'mutations',
     'nowMs',
     'options',
@@ -74,7 +74,6 @@ const LEADING: Fields = {
 
 const PROGRESS: Fields = {
   lookedAt: [
-    'brokenPromises',
     'contactAtMs',
     'farewellUntilMs',
     'health',
@@ -89,7 +88,7 @@ const PROGRESS: Fields = {
     'sentCommitIndex',
     'state'
   ],
-  indifferent: ['failedSnapshots', 'readPosition', 'snapshot', 'snapshotAtMs', 'snapshotNotBeforeMs']
+  indifferent: ['brokenPromises', 'failedSnapshots', 'readPosition', 'snapshot', 'snapshotAtMs', 'snapshotNotBeforeMs']
 }
 
 /** The state of a leader with a peer. */
