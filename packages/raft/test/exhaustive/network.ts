@@ -12,6 +12,8 @@
  *    (It could make the receiver stick to its leader again, that it gave up by granting a pre-vote; but to stick means to ignore candidates, which not hearing them does as well.)
  *    Two things may be left for it to do. In a later term it draws an answer that says so: for that, one from that sender in that term is as good as
  *    all, and it is kept. And if the receiver crashes, it brings back the commit index that was known: so one of each such index is kept while a crash is left.
+ *    Before its entries are taken in as well, a commit index that the receiver knows already makes no difference, if no crash is left that could take
+ *    it back: the message is replaced by the same with none.
  * 4. *What comes too late is forgotten.* A request of a term that the receiver's disk has left draws one answer a term; that is on its way already, by
  *    the first rule. One of each kind, sender and term is kept for later terms, and none if there is no later term within the bounds.
  *
@@ -25,6 +27,8 @@ import type { Flying, NodeState, Nodes, Outcome } from './nodes.ts'
 interface Fate {
   /** It can do nothing more. */
   readonly spent: boolean
+  /** What does the same from now on, and takes its place. */
+  readonly instead: Flying | undefined
   /** What it makes the node send, if it changes nothing there. */
   readonly answer: Outcome | undefined
   /** All with the same number do the same from now on; 0: it is not known of any other. */
@@ -33,7 +37,7 @@ interface Fate {
   readonly rank: number
 }
 
-const SPENT: Fate = { spent: true, answer: undefined, kind: 0, rank: 0 }
+const SPENT: Fate = { spent: true, instead: undefined, answer: undefined, kind: 0, rank: 0 }
 
 export class Network {
   readonly #nodes: Nodes
@@ -103,6 +107,7 @@ export class Network {
         for (const answer of fate.answer.sent) this.#put(answer.id)
         answered(one, fate.answer, this.#list.length > count)
       }
+      if (fate.instead !== undefined) this.#put(fate.instead.id)
       if (!fate.spent) this.#keep(id, fate, group, crashes > 0)
     }
     return this.#kept
@@ -172,7 +177,7 @@ export class Network {
     }
     const outcome = this.#nodes.receive(node, flying)
     const answer = outcome.next === node || outcome.violation !== undefined ? outcome : undefined
-    const live = { spent: false, answer, kind: 0, rank: 0 }
+    const live = { spent: false, instead: undefined, answer, kind: 0, rank: 0 }
     if (node.term !== durableTerm) return live
     if (message.type === 'append-entries-response' && message.term === node.term) {
       const peer = node.peers.get(this.#nodes.ids[from] as NodeId)
@@ -192,7 +197,7 @@ export class Network {
     const end = message.prevIndex + message.entries.length
     const chain = message.entries.at(-1)?.chain ?? message.prevChain
     const isTaken = end === 0 || (node.disk.entries[end - 1]?.chain === chain && node.log[end - 1]?.chain === chain)
-    if (!isTaken) return live
+    if (!isTaken) return crashes ? live : { ...live, ...this.#asOld(flying, node, end) }
     const known = Math.min(message.commitIndex, end)
     if (answer === undefined) {
       if (known <= node.commitIndex) return live
@@ -201,6 +206,14 @@ export class Network {
     if (isLast && !crashes) return { ...live, spent: true }
     const commit = crashes ? known : '-'
     return { ...live, kind: this.#kind(`${from}>${to} ${message.term} taken ${commit}`), rank: rankOf(flying) }
+  }
+
+  /** The same message with the lowest commit index, if a higher one is known already. */
+  #asOld({ from, to, message }: Flying, { commitIndex }: NodeState, end: number): Pick<Fate, 'spent' | 'instead'> {
+    if (message.type !== 'append-entries-request' || message.commitIndex === 0)
+      return { spent: false, instead: undefined }
+    if (Math.min(message.commitIndex, end) > commitIndex) return { spent: false, instead: undefined }
+    return { spent: true, instead: this.#nodes.flying(from, to, { ...message, commitIndex: 0 }) }
   }
 
   #kind(text: string): number {
