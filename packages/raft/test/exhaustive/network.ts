@@ -17,6 +17,9 @@
  * 4. *What comes too late is forgotten.* A request of a term that the receiver's disk has left draws one answer a term; that is on its way already, by
  *    the first rule. One of each kind, sender and term is kept for later terms, and none if there is no later term within the bounds.
  *
+ * 5. *What a leader knows already is forgotten.* A refusal of what it knows the peer to hold (T13), and all but one of the answers that prove no more than it knows:
+ *    while it leads in that term, such an answer says that the logs agree where they do.
+ *
  * What forgets relies on rules of the core itself. They hold without a bug put back; with one, nothing that is found is wrong, but some ways to it may be missing.
  */
 
@@ -176,7 +179,7 @@ export class Network {
       if (over) return SPENT
     }
     const outcome = this.#nodes.receive(node, flying)
-    const answer = outcome.next === node || outcome.violation !== undefined ? outcome : undefined
+    const answer = outcome.next === node ? outcome : undefined
     const live = { spent: false, instead: undefined, answer, kind: 0, rank: 0 }
     if (node.term !== durableTerm) return live
     if (message.type === 'append-entries-response' && message.term === node.term) {

@@ -39,9 +39,8 @@ function run(name: string, init: SearchInit): void {
   const cpuStart = process.cpuUsage()
   const { states, transitions, nodeStates, depth, exhausted, violation } = search(init)
   const { user, system } = process.cpuUsage(cpuStart)
-  const end = exhausted
-    ? `exhausted: no way is longer than ${depth} events`
-    : `NOT exhausted: all ways of ${depth} events`
+  const far = exhausted ? `exhausted: no way is longer than ${depth} events` : `all ways of ${depth} events`
+  const end = exhausted || violation !== undefined ? far : `${far}, NOT exhausted`
   console.log(
     `${name}${states} distinct states, ${transitions} transitions, ${nodeStates} states of a single node, ` +
       `${end}, ${((user + system) / 1e6).toFixed(1)} s of CPU, ${Math.round(process.memoryUsage().rss / 2 ** 20)} MiB`
