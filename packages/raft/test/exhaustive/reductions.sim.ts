@@ -83,6 +83,16 @@ describe('a search that leaves out what others can do as well', () => {
     })
   }
 
+  it('loses nothing of two terms of 3 nodes, where each message arrives once at most', (t) => {
+    const bounds = { ...none, maxTerm: 2, campaigns: 2 }
+    const reduced = explore(3, bounds)
+    const once = explore(3, bounds, 'once')
+    t.diagnostic(
+      `${reduced.states} states, plain ${once.states}; ${reduced.projected.size} and ${once.projected.size} as to what is safe`
+    )
+    assert(once.projected.isSubsetOf(reduced.projected))
+  })
+
   const bugs: readonly (readonly [Mutation, string, Partial<Bounds>])[] = [
     ['vote-not-persisted', 'single-vote', { campaigns: 2, crashes: 1 }],
     ['vote-erased-on-step-down', 'single-vote', { campaigns: 2 }],
