@@ -4,7 +4,8 @@
  * sound, each of which a plain search leaves out. Used by `search.ts`.
  *
  * 1. *Answers at once.* A message that leaves its receiver just as it was, and at most makes it send, is delivered at once: the state after it can do all that
- *    the state before it could, so nothing is lost by leaving out the latter.
+ *    the state before it could, so nothing is lost by leaving out the latter. The same if what it makes the receiver send has to wait for a write that is
+ *    under way, and nothing else changes: that write then only sends more.
  * 2. *What can do nothing more is forgotten.* Answers to a candidate or a leader that no longer is one in that term, since a node is either only once
  *    in a term; answers of a term that is over. A term counts as the receiver's if it is on its disk, or if no crash is left that could take it back.
  * 3. *What was taken in is forgotten.* An AppendEntries of the receiver's own term whose last entry is on its disk, and which leaves it just as it is: no
@@ -34,13 +35,15 @@ interface Fate {
   readonly instead: Flying | undefined
   /** What it makes the node send, if it changes nothing there. */
   readonly answer: Outcome | undefined
+  /** The same, if the node sends nothing before a write that is under way has ended, and nothing else there changes. */
+  readonly promise: Outcome | undefined
   /** All with the same number do the same from now on; 0: it is not known of any other. */
   readonly kind: number
   /** The lowest of a kind is kept. */
   readonly rank: number
 }
 
-const SPENT: Fate = { spent: true, instead: undefined, answer: undefined, kind: 0, rank: 0 }
+const SPENT: Fate = { spent: true, instead: undefined, answer: undefined, promise: undefined, kind: 0, rank: 0 }
 
 export class Network {
   readonly #nodes: Nodes
@@ -51,10 +54,11 @@ export class Network {
   readonly #kinds = new Map<string, number>()
   /** Which messages are in the list under way: by number, the round in which they were put there. */
   #listed = new Uint32Array(1024)
-  /** By kind: the round in which one was met, and where it stands among those that are kept. */
+  /** By kind: the pass in which one was met, and where it stands among those that are kept. */
   #met = new Uint32Array(1024)
   #metAt = new Uint32Array(1024)
   #round = 0
+  #pass = 0
   #list: number[] = []
   #kept: number[] = []
 
@@ -69,7 +73,7 @@ export class Network {
    *
    * @param flying - numbers of messages, before it
    * @param changed - which nodes the step changed, as bits by slot; all, if a crash less is left than before
-   * @param group - all nodes after it
+   * @param group - all nodes after it; taken further by what is delivered at once
    * @param answered - called for each message that is delivered at once, and whether what it draws was not on its way before
    * @returns numbers of messages, in a list that holds until the next call
    */
@@ -77,11 +81,12 @@ export class Network {
     flying: ArrayLike<number>,
     sent: readonly Flying[],
     changed: number,
-    group: readonly NodeState[],
+    group: NodeState[],
     crashes: number,
     answered: (flying: Flying, outcome: Outcome, isNew: boolean) => void
   ): readonly number[] {
     this.#round++
+    this.#pass++
     this.#list.length = 0
     this.#kept.length = 0
     for (let i = 0; i < flying.length; i++) this.#put(flying[i]!)
@@ -105,6 +110,17 @@ export class Network {
         this.#meet(one.to, group, crashes > 0)
       }
       const fate = this.#fate(one, group[one.to]!, crashes > 0)
+      if (fate.promise !== undefined) {
+        group[one.to] = fate.promise.next
+        for (const answer of fate.promise.sent) this.#put(answer.id)
+        answered(one, fate.promise, true)
+        // What is kept for the receiver is another question now.
+        touched |= receiver
+        this.#pass++
+        this.#kept.length = 0
+        i = -1
+        continue
+      }
       if (fate.answer !== undefined) {
         const count = this.#list.length
         for (const answer of fate.answer.sent) this.#put(answer.id)
@@ -128,8 +144,8 @@ export class Network {
       this.#met = doubled(this.#met, kind)
       this.#metAt = doubled(this.#metAt, kind)
     }
-    if (kind === 0 || this.#met[kind] !== this.#round) {
-      this.#met[kind] = this.#round
+    if (kind === 0 || this.#met[kind] !== this.#pass) {
+      this.#met[kind] = this.#pass
       this.#metAt[kind] = this.#kept.length
       this.#kept.push(id)
       return
@@ -150,7 +166,7 @@ export class Network {
         this.#met = doubled(this.#met, kind)
         this.#metAt = doubled(this.#metAt, kind)
       }
-      this.#met[kind] = this.#round
+      this.#met[kind] = this.#pass
       this.#metAt[kind] = at
     }
   }
@@ -180,7 +196,8 @@ export class Network {
     }
     const outcome = this.#nodes.receive(node, flying)
     const answer = outcome.next === node ? outcome : undefined
-    const live = { spent: false, instead: undefined, answer, kind: 0, rank: 0 }
+    const promise = answer === undefined && outcome.next.bareId === node.bareId ? outcome : undefined
+    const live = { spent: false, instead: undefined, answer, promise, kind: 0, rank: 0 }
     if (node.term !== durableTerm) return live
     if (message.type === 'append-entries-response' && message.term === node.term) {
       const peer = node.peers.get(this.#nodes.ids[from] as NodeId)

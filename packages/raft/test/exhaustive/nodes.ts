@@ -86,6 +86,8 @@ export interface NodeState {
   readonly given: Given | undefined
   /** The core in just this state, until a step takes it further. */
   live: RaftCore | undefined
+  /** The same for two states that differ in nothing but the messages that leave with their writes. */
+  readonly bareId: number
   /** Per renaming of the nodes: two hashes of 32 bits for what it then is. */
   readonly hashes: Int32Array
   /** By message number, of what was received in this state. */
@@ -396,6 +398,9 @@ export class Nodes {
       config: s.log.config.config,
       peers: new Map([...(s.leading?.peers ?? [])].map(([id, { matchIndex }]) => [id, { matchIndex }])),
       live: core,
+      bareId: this.#numbers.of(
+        `bare ${slot} ${this.#describe(slot, core, rest.disk, rest.writes.map(withoutRelease), rest.clockMs, (id) => id)}`
+      ),
       hashes: this.hashesOf(
         (name, of) => `${of(slot)}${this.#describe(slot, core, rest.disk, rest.writes, rest.clockMs, name)}`
       ),
@@ -540,3 +545,5 @@ function written(disk: Stored, { hardState, truncateFrom, entries }: PersistEffe
 function describeConfig({ voters, outgoing, learners }: ClusterConfig, name: (id: NodeId) => string): string {
   return [voters, outgoing, learners].map((list) => `{${list.map(name).sort().join()}}`).join('')
 }
+
+const withoutRelease = (write: PersistEffect): PersistEffect => ({ ...write, release: [] })

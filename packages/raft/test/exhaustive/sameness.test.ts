@@ -67,8 +67,7 @@ const LEADING: Fields = {
     'reads',
     'roundPosition',
     'settledFromMs',
-    'stallsExcused',
-    'unappliedBytes'
+    'stallsExcused'
   ]
 }
 
