@@ -24,11 +24,18 @@ const rung = (name: string, more: Partial<Bounds>, long?: true): Rung => ({
 
 export const LADDER: readonly Rung[] = [
   rung('one term, three campaigns', { maxTerm: 1, campaigns: 3 }),
-  rung('one term, a proposal, a removal and a crash', { maxTerm: 1, proposals: 1, changes: 1, crashes: 1 }, true),
   rung('one term, two proposals', { maxTerm: 1, proposals: 2 }),
+  rung('one term, a proposal, a removal and a crash', { maxTerm: 1, proposals: 1, changes: 1, crashes: 1 }, true),
   rung('two terms', {}),
+  // Each node once a term: without a crash there are no more.
+  rung('two terms, six campaigns', { campaigns: 6 }),
   rung('two terms and a heartbeat', { heartbeats: 1 }),
   rung('two terms and a crash', { crashes: 1 }),
   rung('two terms and a removal', { changes: 1 }),
-  rung('two terms and a proposal', { proposals: 1 })
+  rung('two terms and a proposal', { proposals: 1 }),
+  rung('two terms, a removal and a crash', { changes: 1, crashes: 1 }),
+  rung('two terms, a proposal and a crash', { proposals: 1, crashes: 1 }, true),
+  rung('two terms, a proposal and a removal', { proposals: 1, changes: 1 }, true),
+  rung('two terms, two proposals', { proposals: 2 }, true),
+  rung('three terms, three campaigns', { maxTerm: 3, campaigns: 3 })
 ]
