@@ -67,7 +67,13 @@ const planted: readonly Planted[] = [
   { mutation: 'refusal-counted-as-vote', judge: 'election-safety', bounds: {} },
   { mutation: 'own-match-at-append', judge: 'committed', bounds: {} },
   { mutation: 'ack-before-durable', judge: 'committed', bounds: {} },
-  { mutation: 'truncate-on-overlap', judge: 'committed', bounds: { proposals: 1 } }
+  { mutation: 'truncate-on-overlap', judge: 'committed', bounds: { proposals: 1 } },
+  { mutation: 'vote-without-recency', judge: 'leader-completeness', bounds: {} },
+  { mutation: 'truncation-not-written', judge: 'committed', bounds: {} },
+  { mutation: 'write-vouches-for-successors', judge: 'committed', bounds: { crashes: 1 } },
+  { mutation: 'answers-of-old-terms-counted', judge: 'committed', bounds: { crashes: 1 } },
+  { mutation: 'next-below-match', judge: 'halt', bounds: { proposals: 1 } },
+  { mutation: 'commit-beyond-log', judge: 'halt', bounds: { crashes: 1 } }
 ]
 
 describe('all interleavings, with a bug put back on purpose', () => {
