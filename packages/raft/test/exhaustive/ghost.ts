@@ -1,7 +1,7 @@
 /**
  * What has happened, as far as safety depends on it: who led in which term, who voted for whom, what was committed. It is part of a state of the
  * search, so that two ways to the same state of the nodes are one only if their histories are worth the same. Immutable: `after` answers the ghost
- * of the next state, or throws what is broken.
+ * of the next state, or throws what is broken. Votes of terms that the voter's disk has left are forgotten, unless the search is a plain one (`votesAfter`).
  *
  * The simulator's judges of these rules keep one history that only grows; a search takes back its steps, so the rules are written once more.
  */
