@@ -126,6 +126,18 @@ function commitVerified(s: CoreState, leaderCommit: Index, matchIndex: Index): v
 }
 
 /**
+ * How far this node acknowledges. While more waits for its state machine than a leader would take in, only what is applied: the leader's
+ * window fills, and so this log stops growing. The heartbeats that come then fetch the rest of the answer as soon as the state has caught
+ * up (T28). With nothing committed to apply there is nothing to wait for, so that it never waits for itself.
+ */
+function digestibleIndex({ log, options }: CoreState): Index {
+  if (log.appliedIndex === log.commitIndex) return log.lastIndex
+  const waiting = log.lastIndex - log.appliedIndex
+  const tooMuch = waiting > options.maxUncommittedEntries || log.unappliedBytes > options.maxUncommittedBytes
+  return tooMuch ? log.appliedIndex : log.lastIndex
+}
+
+/**
  * Success reaches as far as the message proved and the disk holds (T3, T10). The answer to entries waits for them; one to a
  * heartbeat does not wait, and tells what is durable now, so that a slow disk does not look like a dead node.
  */
@@ -133,7 +145,8 @@ function acknowledge(s: CoreState, to: NodeId, message: AppendEntriesRequest, ma
   const unsafe = s.mutations.has('ack-before-durable')
   const heartbeat = message.entries.length === 0 && !unsafe
   const proved = s.mutations.has('heartbeat-proves-all') ? s.log.lastIndex : matchIndex
-  const index = heartbeat ? Math.min(proved, s.log.durableIndex) : matchIndex
+  const held = heartbeat ? Math.min(proved, s.log.durableIndex) : matchIndex
+  const index = Math.min(held, digestibleIndex(s))
   const response = {
     type: 'append-entries-response',
     term: s.term,

@@ -33,14 +33,9 @@ export function becomeLeader(s: CoreState): void {
   s.leader = s.id
   s.hurriedTries = 0
   s.votes.clear()
-  let unappliedBytes = 0
-  for (let index = log.appliedIndex + 1; index <= log.lastIndex; index++) {
-    unappliedBytes += log.entry(index)!.record.length
-  }
   const leading: Leading = {
     peers: new Map(),
     noopIndex: log.lastIndex + 1,
-    unappliedBytes,
     quorumFloorMs: s.nowMs,
     stallsExcused: 0,
     outpaced: undefined,
@@ -55,7 +50,7 @@ export function becomeLeader(s: CoreState): void {
   }
   s.leading = leading
   trackPeers(s, leading, leading.noopIndex)
-  appendOwn(s, leading, EntryKind.noop, encodeLease(s.options.leaseMs))
+  appendOwn(s, EntryKind.noop, encodeLease(s.options.leaseMs))
   adoptFollowerReads(s, leading)
 }
 
@@ -83,17 +78,17 @@ export function propose(s: CoreState, ticket: number, payloads: readonly Uint8Ar
   const unapplied = log.lastIndex - log.appliedIndex
   const tooMany = unapplied + payloads.length > options.maxUncommittedEntries
   const bounded = unapplied > 0 && !s.mutations.has('intake-unlimited')
-  if (bounded && (tooMany || leading.unappliedBytes + bytes > options.maxUncommittedBytes)) {
+  if (bounded && (tooMany || log.unappliedBytes + bytes > options.maxUncommittedBytes)) {
     const uncommitted = log.lastIndex - log.commitIndex
     s.refuse(
       ticket,
       'busy',
-      `${unapplied} entries with ${leading.unappliedBytes} bytes are not applied yet, ${uncommitted} of them not committed`
+      `${unapplied} entries with ${log.unappliedBytes} bytes are not applied yet, ${uncommitted} of them not committed`
     )
     return
   }
   const first = log.lastIndex + 1
-  for (const payload of payloads) appendOwn(s, leading, EntryKind.command, payload)
+  for (const payload of payloads) appendOwn(s, EntryKind.command, payload)
   s.out.push({ type: 'proposed', ticket, first, last: log.lastIndex, term: s.term })
 }
 

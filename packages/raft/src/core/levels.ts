@@ -42,5 +42,5 @@ export function settleLevel(s: CoreState, leading: Leading): void {
     // Whoever is sent the log, so that nobody who was just removed meets there what it does not know.
     for (const id of leading.peers.keys()) level = Math.min(level, s.peerLevels.get(id) ?? value)
   }
-  if (level > value) appendOwn(s, leading, EntryKind.level, encodeLevel(level))
+  if (level > value) appendOwn(s, EntryKind.level, encodeLevel(level))
 }

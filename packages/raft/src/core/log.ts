@@ -30,6 +30,7 @@ export interface LogCheckpoint {
   readonly levels: ReturnType<Timeline['capture']>
   readonly leases: ReturnType<Timeline['capture']>
   readonly bytes: number
+  readonly unappliedBytes: number
   readonly durableIndex: Index
   readonly stagedIndex: Index
   readonly commitIndex: Index
@@ -48,6 +49,7 @@ export class Log {
   /** The lease of the leader of the day in milliseconds, from the no-op on with which its term begins (T49). */
   leases: Timeline
   #bytes = 0
+  #unappliedBytes = 0
 
   /** Entries up to here are on this node's disk. `durableIndex <= lastIndex`. */
   durableIndex: Index
@@ -88,6 +90,7 @@ export class Log {
     this.commitIndex = appliedIndex
     this.applyingIndex = mutations.has('applied-twice') ? base.index : appliedIndex
     this.appliedIndex = mutations.has('applied-twice') ? base.index : appliedIndex
+    for (let at = base.index + 1; at <= this.appliedIndex; at++) this.#unappliedBytes -= this.entry(at)!.record.length
   }
 
   /** Shares the entries and configurations, which never change, and nothing else. */
@@ -99,6 +102,7 @@ export class Log {
       levels: this.levels.capture(),
       leases: this.leases.capture(),
       bytes: this.#bytes,
+      unappliedBytes: this.#unappliedBytes,
       durableIndex: this.durableIndex,
       stagedIndex: this.stagedIndex,
       commitIndex: this.commitIndex,
@@ -114,6 +118,7 @@ export class Log {
     log.levels = Timeline.restore(checkpoint.levels)
     log.leases = Timeline.restore(checkpoint.leases)
     log.#bytes = checkpoint.bytes
+    log.#unappliedBytes = checkpoint.unappliedBytes
     log.durableIndex = checkpoint.durableIndex
     log.stagedIndex = checkpoint.stagedIndex
     log.commitIndex = checkpoint.commitIndex
@@ -143,6 +148,11 @@ export class Log {
   /** Record bytes of all entries held. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Record bytes of the entries past `appliedIndex`: what no compaction can free. */
+  get unappliedBytes(): number {
+    return this.#unappliedBytes
   }
 
   /** The configuration in force: that of the last config entry, committed or not (paper §6; T30). */
@@ -259,6 +269,13 @@ export class Log {
     }
     this.#entries.push(entry)
     this.#bytes += entry.record.length
+    this.#unappliedBytes += entry.record.length
+  }
+
+  /** The entries up to `index` are in the state machine. */
+  applied(index: Index): void {
+    for (let at = this.appliedIndex + 1; at <= index; at++) this.#unappliedBytes -= this.entry(at)!.record.length
+    this.appliedIndex = index
   }
 
   /**
@@ -271,7 +288,10 @@ export class Log {
       () => `a leader's log conflicts at ${from}, which is committed here up to ${this.commitIndex}`
     )
     const dropped = this.#entries.splice(from - this.#base.index - 1)
-    for (const entry of dropped) this.#bytes -= entry.record.length
+    for (const { record } of dropped) {
+      this.#bytes -= record.length
+      this.#unappliedBytes -= record.length
+    }
     if (!this.#mutations.has('config-kept-by-truncation')) {
       while (this.#configs[this.#configs.length - 1]!.index >= from) this.#configs.pop()
     }
@@ -315,6 +335,7 @@ export class Log {
     this.levels = new Timeline(base.index, base.level ?? FIRST_LEVEL)
     this.leases = new Timeline(base.index, base.leaseMs ?? 0)
     this.#bytes = 0
+    this.#unappliedBytes = 0
     this.durableIndex = base.index
     this.stagedIndex = base.index
     this.commitIndex = base.index

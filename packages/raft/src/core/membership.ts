@@ -65,7 +65,7 @@ function changeObstacle(s: CoreState, leading: Leading): string | undefined {
 }
 
 function appendConfig(s: CoreState, leading: Leading, config: ClusterConfig): number {
-  const { index } = appendOwn(s, leading, EntryKind.config, encodeConfig(config))
+  const { index } = appendOwn(s, EntryKind.config, encodeConfig(config))
   trackPeers(s, leading, index)
   return index
 }

@@ -489,10 +489,7 @@ function applied(s: CoreState, index: Index): void {
   )
   // A report from before a snapshot was installed may come late.
   if (index <= log.appliedIndex) return
-  if (s.leading !== undefined) {
-    for (let at = log.appliedIndex + 1; at <= index; at++) s.leading.unappliedBytes -= log.entry(at)!.record.length
-  }
-  log.appliedIndex = index
+  log.applied(index)
 }
 
 /** A stream came up: what was sent before may be lost, so the peer is asked where it stands, now. */

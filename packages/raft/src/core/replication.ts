@@ -15,11 +15,10 @@ import type { CoreState, Leading } from './state.ts'
 import type { Entry, EntryKind } from './types.ts'
 
 /** Appends one entry of this leader's term; `flushPeers` and `flushPersist` carry it on. */
-export function appendOwn(s: CoreState, leading: Leading, kind: EntryKind, payload: Uint8Array): Entry {
+export function appendOwn(s: CoreState, kind: EntryKind, payload: Uint8Array): Entry {
   const log = s.log
   const entry = makeEntry(log.lastIndex + 1, s.term, kind, payload, log.lastChain, s.checksum)
   log.append(entry)
-  leading.unappliedBytes += entry.record.length
   return entry
 }
 

@@ -79,8 +79,6 @@ export interface Leading {
   readonly peers: Map<NodeId, Progress>
   /** The no-op that opened the term. At or below the commit index: this leader has committed in its own term (T29, T46). */
   readonly noopIndex: Index
-  /** Record bytes above the applied index. */
-  unappliedBytes: number
   /** Silence of peers counts from here at the earliest: the start of the term, or the end of a stall of this node. Milliseconds. */
   quorumFloorMs: number
   /** Reads in order of their position. */

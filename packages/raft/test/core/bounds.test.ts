@@ -49,6 +49,65 @@ describe('a slow state machine', () => {
   })
 })
 
+describe('a state machine that is slower than that of the leader', () => {
+  /** `c` applies nothing more; the others go on without it. */
+  function slow(options: Partial<CoreOptions>): Stage {
+    const stage = new Stage({ maxInflightMessages: 2, maxAppendBytes: 100, ...options })
+    stage.add([...'abc'], { voters: [...'abc'], outgoing: [], learners: [] })
+    stage.campaign('a')
+    stage.settle()
+    stage.actor('c').applyHeld = true
+    return stage
+  }
+
+  function proposeOneByOne(stage: Stage, count: number): void {
+    for (let i = 0; i < count; i++) {
+      assert.equal(answerTo(stage, new Uint8Array(10))?.type, 'proposed')
+      stage.settle()
+    }
+  }
+
+  for (const [what, options] of [
+    ['entries', { maxUncommittedEntries: 10 }],
+    ['bytes', { maxUncommittedBytes: 340 }]
+  ] as const) {
+    it(`lets a log grow by so many ${what}, and the window of the leader, and no further`, () => {
+      const stage = slow(options)
+      proposeOneByOne(stage, 100)
+      const { appliedIndex, lastIndex } = stage.status('c')
+      assert.equal(appliedIndex, 1)
+      assert.ok(lastIndex > 10 && lastIndex < 20, `${lastIndex} entries`)
+      assert.equal(stage.status('a').appliedIndex, 101)
+      // Heartbeats do not let it grow either.
+      stage.wait(1000)
+      proposeOneByOne(stage, 10)
+      assert.ok(stage.status('c').lastIndex < 20)
+    })
+  }
+
+  it('catches up when it goes on, without a new entry', () => {
+    const stage = slow({ maxUncommittedEntries: 10 })
+    proposeOneByOne(stage, 100)
+    stage.actor('c').applyHeld = false
+    stage.wait(1000)
+    assert.equal(stage.status('c').appliedIndex, 101)
+    assert.equal(stage.status('a').peers.find(({ id }) => id === 'c')?.matchIndex, 101)
+  })
+
+  it('never keeps a group from committing, although nobody can apply before it does', () => {
+    const stage = new Stage({ maxUncommittedEntries: 3 })
+    stage.add([...'ab'], { voters: [...'ab'], outgoing: [], learners: [] })
+    stage.campaign('a')
+    stage.settle()
+    for (let i = 0; i < 10; i++) {
+      const payloads = Array.from({ length: 3 }, () => new Uint8Array(10))
+      assert.equal(answerTo(stage, ...payloads)?.type, 'proposed')
+      stage.settle()
+    }
+    assert.equal(stage.status('b').appliedIndex, 31)
+  })
+})
+
 describe('a disk that hangs', () => {
   it('lets no more than so many answers gather behind it', () => {
     const stage = new Stage()

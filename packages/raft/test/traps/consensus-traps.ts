@@ -234,8 +234,13 @@ const elections: readonly Trap[] = [
   ),
   trap(
     'T28',
-    'A leader takes, and has under way, no more than is bounded; compaction waits for a snapshot that is fetched',
-    ['core/leading.ts propose', 'core/progress.ts Inflight', 'core/snapshots.ts onCompactable'],
+    'A leader takes, and has under way, no more than is bounded; a follower acknowledges what it can digest; compaction waits for a snapshot that is fetched',
+    [
+      'core/leading.ts propose',
+      'core/progress.ts Inflight',
+      'core/following.ts digestibleIndex',
+      'core/snapshots.ts onCompactable'
+    ],
     ['t28-intake-is-bounded.txt', 'core/bounds.test.ts', 'core/snapshot-retries.test.ts'],
     ['intake-unlimited']
   )

@@ -44,6 +44,8 @@ export interface Actor {
   writes: Persist[]
   applies: (readonly Entry[])[]
   diskHeld: boolean
+  /** `settle` leaves what it is to apply alone. */
+  applyHeld: boolean
   installing: { readonly from: NodeId; readonly base: LogBase } | undefined
 }
 
@@ -98,7 +100,7 @@ export class Stage {
       const disk: Image = { hardState, base, entries: [], appliedIndex: 0 }
       const empty = { ...disk, base: { ...base, config: EMPTY_CONFIG } }
       this.#images.set(id, { first: empty, kept: disk })
-      const idle = { writes: [], applies: [], diskHeld: false, installing: undefined }
+      const idle = { writes: [], applies: [], diskHeld: false, applyHeld: false, installing: undefined }
       this.actors.set(id, { id, seed, core, up: true, halted: false, ...disk, ...idle })
       this.step(id, { type: 'tick' })
     }
@@ -304,7 +306,7 @@ export class Stage {
       moved = this.deliver((from, to) => ids.includes(from) && ids.includes(to))
       for (const id of ids) {
         if (!this.actor(id).diskHeld && this.persist(id)) moved = true
-        if (this.apply(id)) moved = true
+        if (!this.actor(id).applyHeld && this.apply(id)) moved = true
       }
     }
   }
