@@ -1,7 +1,8 @@
 /**
  * How fast consensus commits: three processes over libp2p (Noise, Yamux, a private network), each with its log on disk and fsync
  * on, commit entries of 256 bytes at concurrency 1, 64 and 1,024, and in batches. Beside it, in turn and on the same machine, the same
- * work by hashicorp/raft with BoltDB over plain TCP, if its harness is there. Only the ratios mean anything elsewhere.
+ * work by hashicorp/raft with BoltDB over plain TCP, if its harness is there. Only the ratios mean anything elsewhere. Below stands what one
+ * commit at a time costs at the least (`floor.ts`).
  *
  *   node --conditions=quorate-source test/bench/raft/commits.ts [--go=PATH] [--entries=30000] [--runs=3] [--short]
  *
@@ -17,6 +18,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { printMachine } from '../support/machine.ts'
 import { median, withSpread } from '../support/statistics.ts'
+import { runFloor } from './floor.ts'
 import { goProgram, runGo } from './hashicorp.ts'
 import { BATCHES, COMMON_LOADS, type Figure, type Load } from './loads.ts'
 import { runPeers } from './peers.ts'
@@ -54,13 +56,16 @@ export async function runCommitsBench(options: CommitsBenchOptions = {}): Promis
     const program = await goProgram(harness, folder)
     const own: Figure[][] = []
     const other: Figure[][] = []
+    const least: Figure[] = []
     for (let run = 0; run < (options.runs ?? 3); run++) {
       const init = { entries, entryBytes: ENTRY_BYTES }
       if (program !== undefined) other.push(await runGo(program, { ...init, folder: join(folder, `go-${run}`) }))
       const loads = [...COMMON_LOADS, BATCHES]
       own.push(await runPeers({ ...init, folder: join(folder, `quorate-${run}`) }, loads, WARM_UP))
+      least.push(await runFloor({ folder: join(folder, `floor-${run}`), rounds: Math.round(entries / 10) }))
     }
     printTable(own, other)
+    printFloor(own, other, least)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -96,6 +101,27 @@ function printTable(own: readonly (readonly Figure[])[], other: readonly (readon
         'p99 as a part of its': Math.round((median(p99Ms) / median(theirP99Ms)) * 1000) / 1000
       }
     })
+  )
+}
+
+/** What of the time of one commit at a time nothing in Node could spare. */
+function printFloor(
+  own: readonly (readonly Figure[])[],
+  other: readonly (readonly Figure[])[],
+  least: readonly Figure[]
+): void {
+  const one = (runs: readonly (readonly Figure[])[]): number[] =>
+    runs.flatMap((run) => run.filter(({ load }) => load === '1').map(({ entriesPerSecond }) => entriesPerSecond))
+  const rates = least.map(({ entriesPerSecond }) => entriesPerSecond)
+  const parts = one(own).map((rate, run) => rate / rates[run]!)
+  const theirs = one(other).map((rate, run) => rates[run]! / rate)
+  console.log(
+    `  one at a time with nothing but plain TCP and O_DSYNC between three processes of Node (floor.ts): ${withSpread(rates)} a second, ` +
+      `p50 ${withSpread(
+        least.map(({ p50Ms }) => p50Ms),
+        2
+      )} ms; Quorate reaches ${withSpread(parts, 2)} of that` +
+      (theirs.length === 0 ? '' : `, and that is ${withSpread(theirs, 2)} times hashicorp/raft`)
   )
 }
 
