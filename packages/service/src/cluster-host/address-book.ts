@@ -83,9 +83,11 @@ export class AddressBook {
   async learn(peer: PeerAddresses): Promise<void> {
     if (peer.id === this.libp2p.peerId.toString()) return
     const parsed: Multiaddr[] = []
+    const end = `/p2p/${peer.id}`
     for (const address of preferNames(peer.addresses)) {
       try {
-        parsed.push(multiaddr(address))
+        // As libp2p keeps it, so that it knows it again.
+        parsed.push(multiaddr(address.endsWith(end) ? address.slice(0, -end.length) : address))
       } catch (error) {
         this.logger.warn({ peer: peer.id, address, error: String(error) }, 'cannot use an address of a peer')
       }

@@ -3,7 +3,8 @@
  * DHT in which peers find each other's addresses by peer ID. The embedded IPFS node has a host of its own, in its worker.
  *
  * Called by the composition root (`daemon/compose.ts`). The limits below are measured: the defaults of libp2p accept five
- * connections a second from one address, drop a connection whose ping takes five seconds, and give up redialling after five tries.
+ * connections a second from one address, drop a connection whose ping takes five seconds, give up redialling after five tries, and dial no address
+ * that was first heard of more than an hour ago, however often it was heard of since.
  */
 
 import { noise } from '@chainsafe/libp2p-noise'
@@ -88,6 +89,7 @@ export async function openClusterHost(init: ClusterHostInit): Promise<OpenedClus
         maxIncomingPendingConnections: 200,
         maxParallelDials: 100
       },
+      peerStore: { maxAddressAge: Number.POSITIVE_INFINITY },
       connectionMonitor: { pingTimeout: { minTimeout: PING_TIMEOUT_MS } },
       services: {
         identify: identify(),

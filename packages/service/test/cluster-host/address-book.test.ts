@@ -41,6 +41,22 @@ describe('addresses', () => {
   })
 })
 
+describe('an address', () => {
+  for (const hours of [2, 24 * 60]) {
+    it(`that was heard of ${hours} hours ago is still dialled, also when it is heard of again`, async (context) => {
+      const id = await newId()
+      const address = withPeerId('/ip4/127.0.0.1/tcp/7', id)
+      await using host = await openHost()
+      const { book } = openBook(host)
+      await book.learn({ id, addresses: [address] })
+      context.mock.timers.enable({ apis: ['Date'], now: Date.now() + hours * 3_600_000 })
+      assert.deepEqual(await book.addressesOf(id), [address])
+      await book.learn({ id, addresses: [address] })
+      assert.deepEqual(await book.addressesOf(id), [address])
+    })
+  }
+})
+
 describe('a reason', () => {
   it('is that of every address that was dialled, each once', () => {
     const error = new AggregateError([
