@@ -42,10 +42,11 @@ async function moveInto(backup: string, config: ServiceConfig): Promise<void> {
   if (await exists(tracker)) await moveFolder(tracker, join(backup, 'tracker'))
 }
 
+/** A disk of its own, mounted here, has a `lost+found` from the beginning, and cannot be moved. */
 async function isEmpty(folder: string): Promise<boolean> {
   const entries = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return []
     throw error
   })
-  return entries.length === 0
+  return entries.every((name) => name === 'lost+found')
 }

@@ -192,6 +192,13 @@ describe('a start', () => {
     assert.equal((await makePlan(here)).position.lastIndex, 0)
   })
 
+  it('that forms a cluster on a disk of its own leaves what the disk came with', async (context) => {
+    const here = await world(context)
+    await mkdir(join(here.raftFolder, 'lost+found'), { recursive: true })
+    await carryOut({ type: 'form', voters: ['me'] }, here)
+    assert.deepEqual(await readdir(here.config.folder), ['raft'])
+  })
+
   const member = { clusterId: 'c', confirmed: true, member: true, names: ['me'], tookPart: true, peers: [] }
 
   it('that would form a cluster comes back to the one that it took part in, under another name', async (context) => {
