@@ -55,9 +55,13 @@ export async function runRecover(init: RecoverArguments, io: CommandIo): Promise
 /**
  * The others of those named.
  *
- * @throws {StartError} unless all are peer IDs of members of the old cluster, and this peer is among them
+ * @throws {StartError} unless all are peer IDs of members of the old cluster, or of those awaited since a recovery before, and this peer is among them
  */
-function awaitedOf(named: readonly string[], id: string, { members, damage }: FolderPosition): readonly string[] {
+function awaitedOf(
+  named: readonly string[],
+  id: string,
+  { members, group, damage }: FolderPosition
+): readonly string[] {
   const peers = named.map(canonicalPeerId)
   if (!peers.includes(id)) {
     throw new StartError(
@@ -65,11 +69,12 @@ function awaitedOf(named: readonly string[], id: string, { members, damage }: Fo
     )
   }
   const awaited = [...new Set(peers)].filter((peer) => peer !== id)
+  const known = [...new Set([...members, ...(group.awaited ?? [])])]
   // Of a log that is damaged the last members may not be known.
-  const strangers = damage === undefined ? awaited.filter((peer) => !members.includes(peer)) : []
+  const strangers = damage === undefined ? awaited.filter((peer) => !known.includes(peer)) : []
   if (strangers.length > 0) {
     throw new StartError(
-      `Cannot recover a cluster with ${strangers.join(', ')}: its members are ${members.join(', ')}. Name those that are left; any other peer joins afterwards`
+      `Cannot recover a cluster with ${strangers.join(', ')}: its members are ${known.join(', ')}. Name those that are left; any other peer joins afterwards`
     )
   }
   return awaited
